@@ -1,0 +1,285 @@
+"""The command line: options to objects, reports to streams, outcomes to exit codes. Nothing else prints or exits."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+import click
+
+from scanner import __version__
+from scanner.errors import LayerleakError, SignatureError
+
+if TYPE_CHECKING:
+    from scanner.detect.ruleset import Ruleset
+    from scanner.finding import ScanReport
+    from scanner.report import Options
+    from scanner.scan import Progress
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    CLEAN = 0
+    SECRETS = 1
+    USAGE = 2
+    UNREADABLE = 3
+    INCOMPLETE = 4
+
+
+_SEVERITIES = ("low", "medium", "high", "critical")
+
+_signature_folders = click.option(
+    "--signatures",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of signature files to use instead of the built-in ones; may be given again.",
+)
+_show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
+_color = click.option("--color/--no-color", default=None, help="Colours; by default only on a terminal.")
+_targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="layerleak")
+def cli() -> None:
+    """Finds secrets in container images: what leaked, which instruction leaked it, and whether it is still there.
+
+    \b
+    Exit codes: 0 nothing at or above --fail-on; 1 secrets found; 2 usage;
+    3 a target could not be read; 4 read, but coverage incomplete.
+    """
+
+
+@cli.command()
+@_targets
+@click.option("--format", "form", default="table", metavar="FORMAT", help="table (default) or json.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(_SEVERITIES),
+    default="low",
+    show_default=True,
+    help="Least severity that makes the exit code 1.",
+)
+@click.option("--no-fail", is_flag=True, help="Exit 0 although secrets were found (3 and 4 stay).")
+@click.option("--progress/--no-progress", default=None, help="Progress on stderr; by default only on a terminal.")
+@_show_secrets
+@_signature_folders
+@_color
+def scan(
+    targets: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    fail_on: str,
+    no_fail: bool,
+    progress: bool | None,
+    show_secrets: bool,
+    folders: tuple[Path, ...],
+    color: bool | None,
+) -> None:
+    """Scan images on disk.
+
+    A TARGET is a `docker save` or OCI archive (plain or compressed), an OCI layout or build cache folder, or a
+    tar of a file system; its form is found by its content. The prefixes docker-archive:, oci-archive:, oci: and
+    dir: are understood.
+    """
+    from scanner.report import WRITERS
+
+    if form not in WRITERS:
+        raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
+    report = _scan_all(targets, folders, progress)
+    with _stream(output) as stream:
+        WRITERS[form](report, stream, _options(stream, show_secrets, color))
+    sys.exit(_exit_code(report, None if no_fail else fail_on))
+
+
+@cli.command()
+@_targets
+@_show_secrets
+@_signature_folders
+@_color
+def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, ...], color: bool | None) -> None:
+    """Tell an image as its instructions, with sizes and what each leaked."""
+    from scanner.report.history import write_history
+
+    report = _scan_all(targets, folders, None)
+    write_history(report, sys.stdout, _options(sys.stdout, show_secrets, color))
+    sys.exit(_exit_code(report, None))
+
+
+@cli.group()
+def signatures() -> None:
+    """List, show and test the signatures."""
+
+
+@signatures.command("list")
+@_signature_folders
+def list_signatures(folders: tuple[Path, ...]) -> None:
+    """List every signature: id, severity, confidence, name."""
+    for sig in _ruleset(folders).signatures:
+        click.echo(f"{sig.id:40} {sig.severity!s:9} {sig.confidence!s:7} {sig.name}")
+
+
+@signatures.command("show")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_signature_folders
+def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
+    """Show what signatures look for, and what to do about a hit."""
+    known = {sig.id: sig for sig in _ruleset(folders).signatures}
+    for name in ids:
+        sig = known.get(name)
+        if sig is None:
+            raise click.BadParameter(f"no signature {name!r}; `layerleak signatures list` names them all")
+        click.echo(f"{sig.id}: {sig.name} ({sig.provider.name})")
+        rows = {
+            "severity": sig.severity,
+            "confidence": sig.confidence,
+            "opens": sig.opens,
+            "prefilter": "  ".join(sig.prefilter),
+            "pattern": sig.pattern,
+            "keywords": ", ".join(sig.keywords),
+            "entropy": sig.entropy or "",
+            "filters": ", ".join(sig.filters),
+            "paths": sig.paths,
+            "proof": sig.proof,
+            "rotate": sig.remediation,
+        }
+        for label, value in rows.items():
+            if str(value):
+                click.echo(f"  {label:11} {value}")
+
+
+@signatures.command("test")
+@_signature_folders
+def test_signatures(folders: tuple[Path, ...]) -> None:
+    """Run every signature's examples and counter-examples through the engine."""
+    from scanner.detect.selftest import check_examples
+
+    ruleset = _ruleset(folders)
+    failures = list(check_examples(ruleset))
+    for failure in failures:
+        click.echo(f"{failure.signature}: {failure.reason}\n  in {failure.text!r}", err=True)
+    examples = sum(len(sig.examples) for sig in ruleset.signatures)
+    others = sum(len(sig.counterexamples) for sig in ruleset.signatures)
+    click.echo(
+        f"{len(ruleset.signatures)} signatures, {examples} examples, {others} counter-examples: {len(failures)} failures"
+    )
+    sys.exit(Exit.SECRETS if failures else Exit.CLEAN)
+
+
+def _ruleset(folders: tuple[Path, ...]) -> "Ruleset":
+    from scanner.detect.ruleset import load_ruleset
+
+    try:
+        return load_ruleset(*folders)
+    except SignatureError as error:
+        _usage(error)
+
+
+def _usage(error: LayerleakError) -> NoReturn:
+    click.echo(f"layerleak: {error}", err=True)
+    sys.exit(Exit.USAGE)
+
+
+def _scan_all(targets: tuple[str, ...], folders: tuple[Path, ...], progress: bool | None) -> "ScanReport":
+    """Scans each target; one that fails is told at once and never stops the others."""
+    from scanner.finding import ImageReport, ScanReport
+    from scanner.scan import Scanner, fingerprint_key
+
+    ruleset = _ruleset(folders)
+    images: list[ImageReport] = []
+    failures: list[tuple[str, str]] = []
+    for target in targets:
+        with _progress(target, progress) as told:
+            try:
+                images += Scanner(ruleset, fingerprint_key(), told).scan(target)
+            except LayerleakError as error:
+                failures.append((target, str(error)))
+            except Exception as error:
+                # A bug, on input nobody thought of: the other targets' findings must not be lost to it, and its
+                # message may quote the image, so only its kind and place are told.
+                failures.append((target, f"{target}: internal error, please report it: {_where(error)}"))
+    for _, reason in failures:
+        click.echo(f"layerleak: {reason}", err=True)
+    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures))
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"
+
+
+@contextmanager
+def _progress(target: str, wanted: bool | None) -> "Iterator[Progress]":
+    from tqdm import tqdm
+
+    # `disable=None` is tqdm's way to be quiet where stderr is no terminal.
+    disable = None if wanted is None else not wanted
+    with tqdm(unit="B", unit_scale=True, desc=Path(target).name, disable=disable, leave=False, file=sys.stderr) as bar:
+
+        def told(read: int, total: int) -> None:
+            if total and bar.total != total:
+                bar.total = total
+            bar.update(read)
+
+        yield told
+
+
+@contextmanager
+def _stream(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        # Reports name places where secrets are, so they are the user's own.
+        file = output.open("w", encoding="utf-8", opener=_private)
+    except OSError as error:
+        click.echo(f"layerleak: {output}: {error.strerror}", err=True)
+        sys.exit(Exit.USAGE)
+    with file:
+        yield file
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
+
+
+def _options(stream: TextIO, show_secrets: bool, color: bool | None) -> "Options":
+    import os
+
+    from scanner.report import Options
+
+    terminal = stream.isatty()
+    wanted = terminal and not os.environ.get("NO_COLOR") if color is None else color
+    return Options(show_secrets=show_secrets, width=None, color=bool(wanted))
+
+
+def _exit_code(report: "ScanReport", fail_on: str | None) -> Exit:
+    if fail_on is not None:
+        from scanner.detect.signature import Severity
+
+        least = Severity[fail_on.upper()]
+        found = (finding for image in report.images for finding in image.findings)
+        if any(finding.severity >= least and not finding.downgraded for finding in found):
+            return Exit.SECRETS
+    if report.failures:
+        return Exit.UNREADABLE
+    if not all(image.coverage.complete for image in report.images):
+        return Exit.INCOMPLETE
+    return Exit.CLEAN
+
+
+def main(arguments: list[str] | None = None, **settings: Any) -> None:
+    """Entry point of the ``layerleak`` command."""
+    cli.main(args=arguments, prog_name="layerleak", **settings)
+
+

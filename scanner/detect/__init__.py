@@ -1,0 +1,1 @@
+"""The content scanner: bytes in, hits out. It knows signatures and nothing of images."""

@@ -1,0 +1,146 @@
+"""A set of signatures compiled to one multi-pattern database, which is kept on disk between runs."""
+
+import hashlib
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hyperscan
+import platformdirs
+
+from scanner.detect.filters import FILTERS
+from scanner.detect.proof import PROOFS
+from scanner.detect.signature import Signature, load_signatures
+from scanner.errors import SignatureError
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """Signatures and the database of their prefilters.
+
+    Attributes:
+        signatures: in the order they were read.
+        owners: for each expression of the database, by its id, the index of its signature.
+        database: the Hyperscan database, block mode.
+        digest: names the content of the ruleset; equal for equal signatures.
+    """
+
+    signatures: tuple[Signature, ...]
+    owners: tuple[int, ...]
+    database: Any
+    digest: str
+
+
+def builtin_folder() -> Path:
+    """Where the signatures that come with layerleak are: in the package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_signatures"
+    return inside if inside.is_dir() else package.parent / "signatures"
+
+
+def load_ruleset(*folders: Path, cache: Path | None = None) -> Ruleset:
+    """Reads signatures and compiles them, or loads the compiled database from the cache.
+
+    Args:
+        folders: where the signature files are; the built-in ones if none is given.
+        cache: folder for compiled databases; the user's cache folder if None.
+
+    Raises:
+        SignatureError: a signature is malformed, names an unknown filter or proof, or does not compile.
+    """
+    signatures = tuple(sig for folder in folders or (builtin_folder(),) for sig in load_signatures(folder))
+    return compile_ruleset(signatures, cache)
+
+
+def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None) -> Ruleset:
+    """Compiles signatures that are already read; arguments and errors as for `load_ruleset`."""
+    _check_names(signatures)
+    pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
+    digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
+    expressions = [expression.encode() for expression, _ in pairs]
+    database = _cached_database(expressions, cache or platformdirs.user_cache_path("layerleak"))
+    if database is None:
+        database = _compile(expressions, [signatures[index] for _, index in pairs])
+    return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}")
+
+
+def _check_names(signatures: tuple[Signature, ...]) -> None:
+    seen: set[str] = set()
+    for sig in signatures:
+        if sig.id in seen:
+            raise SignatureError(f"signature {sig.id!r} is defined twice")
+        seen.add(sig.id)
+        for name in sig.filters:
+            if name not in FILTERS:
+                raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
+        if sig.proof and sig.proof not in PROOFS:
+            raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
+
+
+def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=0)
+    except hyperscan.HyperscanError as error:
+        raise SignatureError(_blame(expressions, owners) or f"signatures do not compile: {error}") from error
+    return database
+
+
+def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
+    """The library does not say which expression it refused; compiling each alone does."""
+    for expression, sig in zip(expressions, owners, strict=True):
+        try:
+            hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[expression], ids=[0], flags=0)
+        except hyperscan.HyperscanError as error:
+            return f"signature {sig.id!r}: prefilter {expression.decode()!r}: {error}"
+    return None
+
+
+def _cached_database(expressions: list[bytes], folder: Path) -> Any:
+    """The compiled database, from the cache where that can be trusted; None to compile without a cache.
+
+    The file feeds native code, so it is only read from a folder that is the user's own and closed to others.
+    """
+    key = hashlib.sha256()
+    for part in (hyperscan.__version__.encode(), platform.machine().encode(), _cpu().encode(), *expressions):
+        key.update(len(part).to_bytes(4, "little") + part)
+    path = folder / f"ruleset-{key.hexdigest()[:32]}.hsdb"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+            return None
+        if path.exists():
+            return hyperscan.loadb(path.read_bytes(), hyperscan.HS_MODE_BLOCK)
+    except OSError:
+        return None
+    except hyperscan.HyperscanError:
+        pass  # of another library build or damaged: compiled anew below, and replaced
+    try:
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=0)
+    except hyperscan.HyperscanError:
+        return None
+    _write_atomically(path, bytes(hyperscan.dumpb(database)))
+    return database
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError:
+        return  # a cache that cannot be written costs the next run a compilation and nothing else
+
+
+def _cpu() -> str:
+    """What the database was compiled for: it holds code paths for the CPU's vector extensions."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            return next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,61 @@
+"""Runs every signature's own examples through the real engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scanner.detect.matcher import Hit, Matcher
+from scanner.detect.ruleset import Ruleset
+from scanner.detect.signature import Example, Signature
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An example that did not do what it is there for.
+
+    Attributes:
+        signature: id of the signature it belongs to.
+        text: the example.
+        reason: what was expected and what happened.
+    """
+
+    signature: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Whole:
+    start: int
+    end: int
+    path: str
+
+
+def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
+    """Yields a failure for every example that is not found exactly and every counter-example that is.
+
+    Each text is scanned by the whole ruleset, so that an example also fails when another signature takes its
+    place.
+    """
+    matcher = Matcher(ruleset)
+    for sig in ruleset.signatures:
+        if not sig.examples:
+            yield Failure(sig.id, "", "has no example")
+        for example in sig.examples:
+            if reason := _missed(sig, example, _scan(matcher, example)):
+                yield Failure(sig.id, example.text, reason)
+        for example in sig.counterexamples:
+            for hit in _scan(matcher, example):
+                if hit.signature.id == sig.id and not hit.downgraded:
+                    yield Failure(sig.id, example.text, f"a counter-example, but found {hit.secret.decode()!r}")
+
+
+def _scan(matcher: Matcher, example: Example) -> list[Hit]:
+    data = example.text.encode()
+    return matcher.scan(data, [_Whole(0, len(data), example.path)])
+
+
+def _missed(sig: Signature, example: Example, hits: list[Hit]) -> str | None:
+    found = [(hit.signature.id, hit.secret.decode(errors="replace")) for hit in hits]
+    if (sig.id, example.secret) in found:
+        return None
+    return f"expected {example.secret!r} by {sig.id}, found {found}"

@@ -1,0 +1,215 @@
+"""What a signature is, and how the TOML files that hold them are read.
+
+A signature is data: a *prefilter* for the multi-pattern database, a *pattern* that confirms and cuts out the
+secret, and the words a person needs to act on it. This module knows the shape of that data, not how it is run.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scanner.errors import SignatureError
+
+OPEN, CLOSE = "«", "»"
+"""In an example, the secret stands between these two characters."""
+
+
+class Severity(IntEnum):
+    """How bad it is when a stranger holds the secret; ordered, so that a threshold is a comparison."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Confidence(IntEnum):
+    """How sure it is that the value is a credential at all."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who issues the credential and how its holder rotates it.
+
+    Attributes:
+        id: short name, the stem of the TOML file.
+        name: the provider's own spelling.
+        rotate: the steps that make a leaked credential worthless, in order.
+        url: where the provider documents them.
+    """
+
+    id: str
+    name: str
+    rotate: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text a signature is tested on.
+
+    Attributes:
+        text: the text as it would stand in a file, without markers.
+        secret: what must be cut out of it; empty for a counter-example.
+        path: the path of the file it stands in, for signatures that ask for one.
+    """
+
+    text: str
+    secret: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One kind of secret.
+
+    Attributes:
+        id: stable name, used in reports and policies.
+        name: what to call it in a sentence.
+        provider: who issues it.
+        severity: of a leak of it.
+        confidence: of a match of it.
+        prefilter: Hyperscan expressions, at least one of which ends inside every match; anchored by a literal.
+        pattern: a Python regular expression; its group ``secret``, or the whole match, is the secret.
+        opens: what a holder of the secret can reach.
+        rotate: overrides the provider's steps.
+        entropy: least Shannon entropy of the secret, bits a byte; 0 asks nothing.
+        keywords: one of these, in any case, must stand in the window around the match; none asks nothing.
+        before: bytes of context before the end of the prefilter's match that the pattern may look at.
+        after: bytes of context after it.
+        paths: a regular expression that the file's path must match; metadata has no path.
+        filters: names of the filters in ``detect.filters`` that may reject the secret.
+        proof: name of the offline proof in ``detect.proof``.
+        form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
+        generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
+        examples: texts in which the secret must be found, exactly.
+        counterexamples: texts in which this signature must find nothing.
+    """
+
+    id: str
+    name: str
+    provider: Provider
+    severity: Severity
+    confidence: Confidence
+    prefilter: tuple[str, ...]
+    pattern: str
+    opens: str = ""
+    rotate: str = ""
+    entropy: float = 0.0
+    keywords: tuple[str, ...] = ()
+    before: int = 70
+    after: int = 170
+    paths: str = ""
+    filters: tuple[str, ...] = ("placeholder",)
+    proof: str = ""
+    form: str = ""
+    generic: bool = False
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    counterexamples: tuple[Example, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def regex(self) -> re.Pattern[bytes]:
+        """The compiled pattern; on first use, since most signatures never match anything."""
+        return re.compile(self.pattern.encode())
+
+    @cached_property
+    def path_regex(self) -> re.Pattern[str]:
+        """The compiled ``paths``."""
+        return re.compile(self.paths)
+
+    @cached_property
+    def keyword_bytes(self) -> tuple[bytes, ...]:
+        """The keywords as they are looked for: lower case, in bytes."""
+        return tuple(word.lower().encode() for word in self.keywords)
+
+    @property
+    def remediation(self) -> str:
+        """What to do once it has leaked, with the provider's own page."""
+        steps = self.rotate or self.provider.rotate
+        return f"{steps} {self.provider.url}".strip()
+
+
+def load_signatures(folder: Path) -> tuple[Signature, ...]:
+    """Reads every ``*.toml`` below a folder, in the order of their names.
+
+    Args:
+        folder: where the files are; one provider a file.
+
+    Raises:
+        SignatureError: a file cannot be read or parsed, a field is missing, unknown or of the wrong kind, or an
+            id is used twice.
+    """
+    paths = sorted(folder.glob("**/*.toml"))
+    if not paths:
+        raise SignatureError(f"{folder}: expected signature files (*.toml), found none")
+    found: dict[str, Signature] = {}
+    for path in paths:
+        for signature in _read(path):
+            if signature.id in found:
+                raise SignatureError(f"{path}: signature {signature.id!r} is defined twice")
+            found[signature.id] = signature
+    return tuple(found.values())
+
+
+def _read(path: Path) -> Iterator[Signature]:
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except (OSError, ValueError) as error:
+        raise SignatureError(f"{path}: {error}") from error
+    tables = document.get("signature")
+    if not isinstance(document.get("provider"), dict) or not isinstance(tables, list):
+        raise SignatureError(f"{path}: expected a [provider] table and [[signature]] tables")
+    try:
+        provider = Provider(**document["provider"])
+    except TypeError as error:
+        raise SignatureError(f"{path}: [provider]: {error}") from error
+    for table in tables:
+        where = f"{path}: signature {table.get('id', '(without id)')!r}"
+        try:
+            yield _signature(table, provider)
+        except (KeyError, TypeError, ValueError, re.error) as error:
+            raise SignatureError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+_LISTS = ("prefilter", "keywords", "filters")
+_KNOWN = {item.name for item in fields(Signature)} - {"provider"}
+
+
+def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
+    values = dict(table)
+    if unknown := sorted(values.keys() - _KNOWN - {"example_path"}):
+        raise ValueError(f"unknown fields {', '.join(unknown)}")
+    values["severity"] = Severity[values["severity"].upper()]
+    values["confidence"] = Confidence[values["confidence"].upper()]
+    for name in _LISTS:
+        if name in values:
+            value = values[name]
+            values[name] = (value,) if isinstance(value, str) else tuple(value)
+    path = values.pop("example_path", "")
+    values["examples"] = tuple(_example(text, path) for text in values.get("examples", ()))
+    values["counterexamples"] = tuple(Example(text, "", path) for text in values.get("counterexamples", ()))
+    return Signature(provider=provider, **values)
+
+
+def _example(marked: str, path: str) -> Example:
+    before, opened, rest = marked.partition(OPEN)
+    secret, closed, after = rest.partition(CLOSE)
+    if not (opened and closed and secret):
+        raise ValueError(f"an example must mark its secret as {OPEN}secret{CLOSE}")
+    return Example(before + secret + after, secret, path)

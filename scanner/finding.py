@@ -1,0 +1,284 @@
+"""What a scan says: findings, the places each is in, and what was and was not read. Also how a secret is hidden.
+
+These are the types that every report format prints from and that users of the Python API get.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scanner.detect.signature import Confidence, Severity, Signature
+from scanner.image.oci import Skip
+
+
+@dataclass(frozen=True)
+class DockerfileLines:
+    """A range of lines of a Dockerfile.
+
+    Attributes:
+        path: as the build named it.
+        start_line: the first, from 1.
+        end_line: the last, inclusive.
+    """
+
+    path: str
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """The Dockerfile instruction that something is blamed on.
+
+    Attributes:
+        keyword: upper case; empty where the history entry names none.
+        text: the instruction, as far as it is known. May hold secrets: print it through a `Redactor`.
+        history_index: its place in the config's history, or None.
+        basis: what says so: ``provenance``, ``dockerfile``, ``history`` or ``guess``.
+        stage: name or number of its build stage, or None.
+        dockerfile: its lines, where they are known.
+    """
+
+    keyword: str
+    text: str
+    history_index: int | None
+    basis: str
+    stage: str | int | None = None
+    dockerfile: DockerfileLines | None = None
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One place that a secret can be recovered from.
+
+    Attributes:
+        kind: ``file``, ``config``, ``history``, ``attestation``, ``build-cache`` or ``manifest``.
+        layer: index of the layer, for a file.
+        layer_digest: the layer's digest; where the image has none, its diff_id.
+        path: of the file, or of the document's blob.
+        inner: paths of nested members, outermost first.
+        line: in the file, from 1, where it is text.
+        offset: in bytes, in the file or the field.
+        field: JSON Pointer (RFC 6901) into the document.
+        document: kind of that document: ``config``, ``manifest``, ``index``, ``attestation``, ``v1``.
+        state: of the file in the final image: ``present``, ``deleted``, ``overwritten`` or ``hidden``.
+        removed_by: what removed it.
+        instruction: what put the secret there.
+        via: keyword of the instruction that carried the value.
+    """
+
+    kind: str
+    layer: int | None = None
+    layer_digest: str | None = None
+    path: str | None = None
+    inner: tuple[str, ...] = ()
+    line: int | None = None
+    offset: int | None = None
+    field: str | None = None
+    document: str | None = None
+    state: str | None = None
+    removed_by: Instruction | None = None
+    instruction: Instruction | None = None
+    via: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One secret value, with every place it is in.
+
+    Attributes:
+        signature: what kind of secret it is.
+        secret: the value. Never print or store it unasked.
+        fingerprint: keyed digest of the value: equal for equal secrets under one key, useless without it.
+        severity: of the leak.
+        confidence: that it is a credential.
+        proof: what could be proven offline, or None.
+        downgraded: why it does not count, or None.
+        introduced_by: the instruction through which it entered, or None.
+        occurrences: at least one.
+    """
+
+    signature: Signature
+    secret: bytes = field(repr=False)
+    fingerprint: str
+    severity: Severity
+    confidence: Confidence
+    proof: str | None
+    downgraded: str | None
+    introduced_by: Instruction | None
+    occurrences: tuple[Occurrence, ...]
+
+    @property
+    def redacted(self) -> str:
+        """A preview that tells secrets apart and gives none away."""
+        return redact(self.secret)
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What is told of a layer.
+
+    Attributes:
+        index: 0 the lowest.
+        digest: of the blob as stored, or empty.
+        diff_id: of the uncompressed tar, or empty.
+        size: bytes as stored; -1 where unknown.
+        instruction: what made it, or None.
+        origin: ``base``, ``build`` or ``cache``.
+    """
+
+    index: int
+    digest: str
+    diff_id: str
+    size: int
+    instruction: Instruction | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One instruction of an image, told in order.
+
+    Attributes:
+        instruction: the instruction.
+        created: RFC 3339 time, or empty.
+        layer: index of the layer it made, or None.
+        size: bytes of that layer as stored; 0 without one.
+        sure: whether the history says which layer is its own.
+    """
+
+    instruction: Instruction
+    created: str
+    layer: int | None
+    size: int
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was read.
+
+    Attributes:
+        layers: layers scanned.
+        files: members of their tars.
+        bytes: uncompressed bytes scanned.
+        skipped: what was not read, or not what it claims to be.
+    """
+
+    layers: int
+    files: int
+    bytes: int
+    skipped: tuple[Skip, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything the target holds was read."""
+        return all(skip.complete for skip in self.skipped)
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """The outcome for one image of one platform, or one build cache.
+
+    Attributes:
+        target: what the user named.
+        kind: ``image``, ``build-cache``, ``artifact`` or ``filesystem``.
+        references: its names and tags.
+        digest: of the manifest, or empty.
+        image_id: digest of the config, or empty.
+        platform: ``os/architecture[/variant]``, or empty.
+        layers: from the lowest up.
+        history: the image told as instructions.
+        findings: gravest first.
+        coverage: what was read.
+    """
+
+    target: str
+    kind: str
+    references: tuple[str, ...]
+    digest: str
+    image_id: str
+    platform: str
+    layers: tuple[LayerReport, ...]
+    history: tuple[HistoryLine, ...]
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+
+    @property
+    def name(self) -> str:
+        """What to call it in one word: its first reference, else where it was found."""
+        return self.references[0] if self.references else self.target
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """The outcome of a scan.
+
+    Attributes:
+        version: of layerleak.
+        ruleset: digest of the signatures used.
+        images: one for each image of each target that could be read.
+        failures: for each target that could not be read, its name and the reason.
+    """
+
+    version: str
+    ruleset: str
+    images: tuple[ImageReport, ...]
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+def fingerprint(canonical: bytes, key: bytes) -> str:
+    """Names a secret without giving it away: HMAC-SHA-256 under ``key``, its first 128 bits in hex."""
+    return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:32]
+
+
+_PEM_TITLE = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----")
+
+
+def redact(secret: bytes) -> str:
+    """A preview of a secret: enough to recognise it by, never enough to use or to guess it.
+
+    At most four characters at the start and two at the end are shown, and only of a secret long enough that the
+    rest stays out of reach; a short one shows nothing.
+    """
+    if title := _PEM_TITLE.match(secret):
+        return f"{title[0].decode()}… ({len(secret)} bytes)"
+    text = secret.decode("utf-8", "replace")
+    if len(text) < 16:
+        return f"…… ({len(text)} characters)"
+    head, tail = (4, 2) if len(text) >= 24 else (2, 0)
+    return f"{text[:head]}…{text[len(text) - tail :] if tail else ''} ({len(text)} characters)"
+
+
+class Redactor:
+    """Hides every known secret in a text, also those that are only neighbours of what the text is shown for."""
+
+    def __init__(self, secrets: Iterable[bytes], *, show: bool = False) -> None:
+        """Takes the secrets to hide.
+
+        Args:
+            secrets: their values.
+            show: hide nothing, because the user asked to see them.
+        """
+        texts = {secret.decode("utf-8", "replace") for secret in secrets}
+        spelled = {form for text in texts for form in _spellings(text) if len(form) >= 4}
+        # The longest first, since one secret may be part of another.
+        self._forms = () if show else tuple(sorted(spelled, key=len, reverse=True))
+
+    def __call__(self, text: str) -> str:
+        """``text`` with a preview in the place of each secret."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, redact(form.encode()))
+        return text
+
+
+def _spellings(text: str) -> Iterable[str]:
+    yield text
+    yield text.replace("\\n", "\n")
+    yield text.replace("\n", "\\n")
+    # A key's body betrays it without its title, in whatever wrapping.
+    if "PRIVATE KEY" in text:
+        yield from (line for line in re.split(r"\s|\\n|\\r", text) if len(line) >= 32)

@@ -1,0 +1,113 @@
+"""Where raw hits lie, before anybody asks what they mean: in a file of a layer, or in a field of a document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scanner.detect.matcher import Hit
+from scanner.image.fields import Place
+from scanner.image.footprint import Footprint
+from scanner.image.layer import Problem
+from scanner.image.oci import Document, Image, LayerRef
+
+
+@dataclass(frozen=True, slots=True)
+class FileHit:
+    """A hit in a file.
+
+    Attributes:
+        hit: what was found.
+        name: the file's path in the layer.
+        ordinal: the file's place among the members of the layer.
+        offset: of the secret in the file, in bytes.
+        line: on which it starts, from 1; 0 in a file that is no text.
+    """
+
+    hit: Hit
+    name: bytes
+    ordinal: int
+    offset: int
+    line: int
+
+    @property
+    def path(self) -> str:
+        """The name as text."""
+        return self.name.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldHit:
+    """A hit in a field of a document.
+
+    Attributes:
+        hit: what was found.
+        document: where.
+        place: the field, and where in it.
+        line: on which it starts in what a base64 field decodes to, from 1; 0 elsewhere.
+    """
+
+    hit: Hit
+    document: Document
+    place: Place
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class LayerScan:
+    """What one pass over a layer's blob gave.
+
+    Attributes:
+        digest: of the blob as stored, computed.
+        diff_id: of the uncompressed tar, computed.
+        stored: bytes of the blob.
+        bytes: uncompressed.
+        members: entries of the tar.
+        hits: in the order of the stream.
+        footprint: which paths it writes and removes.
+        problems: what could not be read.
+    """
+
+    digest: str
+    diff_id: str
+    stored: int
+    bytes: int
+    members: int
+    hits: tuple[FileHit, ...]
+    footprint: Footprint
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class ImageScan:
+    """An image with what was found in each of its parts.
+
+    Attributes:
+        target: what the user named.
+        image: the image.
+        layers: for each of its layers the scan, or None where its blob is missing.
+        fields: hits in its documents.
+    """
+
+    target: str
+    image: Image
+    layers: Sequence[LayerScan | None]
+    fields: Sequence[FieldHit]
+
+    def ref(self, index: int) -> LayerRef:
+        """The layer's reference in the manifest."""
+        return self.image.layers[index]
+
+
+Fates = Mapping[tuple[int, bytes, int], "Fate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a file after the layer that wrote it.
+
+    Attributes:
+        state: ``present``, ``deleted``, ``overwritten`` or ``hidden``.
+        layer: the layer that did it; None for a file that is present.
+    """
+
+    state: str
+    layer: int | None

@@ -1,0 +1,256 @@
+"""Reads an image's history as the instructions it came from.
+
+What each builder writes was measured on BuildKit, Docker's classic builder and buildah; entries of others are
+kept as they are, with no keyword where the text does not say one. Source: OCI image-spec v1.1, config.md,
+"history".
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KEYWORDS = frozenset(
+    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER "
+    "VOLUME WORKDIR".split()
+)
+"""Dockerfile instructions (Dockerfile reference)."""
+
+CONTENT = frozenset({"ADD", "COPY", "RUN", "WORKDIR"})
+"""Those that can change the file system and so make a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildArg:
+    """An ARG's value, as a RUN entry's ``|N`` prefix shows it.
+
+    Attributes:
+        name: the ARG.
+        start: offset of the value in ``created_by``.
+        value: its text.
+    """
+
+    name: str
+    start: int
+    value: str
+
+    @property
+    def end(self) -> int:
+        """Offset behind the value."""
+        return self.start + len(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One history entry, read as an instruction.
+
+    Attributes:
+        index: its place in ``history``.
+        keyword: the instruction's, upper case; empty where the entry names none.
+        text: the instruction as a Dockerfile would have it, as far as the entry tells: without the builder's
+            prefixes, suffixes and argument values.
+        created_by: the entry's own text.
+        created: RFC 3339 time, or empty.
+        builder: ``buildkit``, ``classic``, ``buildah``, ``kaniko`` or empty.
+        empty: whether the entry claims to have made no layer.
+        args: build arguments in force, with their values.
+        names: for an ARG, the names it declares; for an ENV, those it sets.
+    """
+
+    index: int
+    keyword: str
+    text: str
+    created_by: str
+    created: str
+    builder: str
+    empty: bool
+    args: tuple[BuildArg, ...]
+    names: tuple[str, ...]
+
+
+_NOP = re.compile(r"^(?P<shell>\S[^#]*?)\s*#\(nop\)\s+")
+_BUILDKIT_END = " # buildkit"
+_BUILDAH_END = re.compile(r"\s*(?:\|(?:inheritLabels|unsetLabel|force-mtime|unsetAnnotation|inheritAnnotations)=\S*)+$")
+_SHELL = re.compile(
+    r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: -[a-z]+(?: pipefail)?)* -[a-z]*c |cmd /S /C |"
+    r"(?:powershell|pwsh)(?:\.exe)? -Command ",
+    re.IGNORECASE,
+)
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=")
+_ASSIGNED = re.compile(r"""(?:^|\s)([^\s=]+)=""")
+
+
+def parse_history(history: Any) -> tuple[Step, ...]:
+    """Reads the ``history`` array of an image config.
+
+    Args:
+        history: the parsed JSON value; entries that are no objects become steps without text.
+
+    Returns:
+        One step an entry, in their order.
+    """
+    steps: list[Step] = []
+    declared: list[str] = []
+    for index, raw in enumerate(history if isinstance(history, list) else []):
+        step = _parse(index, raw if isinstance(raw, Mapping) else {}, declared)
+        if step.keyword == "ARG":
+            declared.extend(step.names)
+        elif step.keyword == "FROM":
+            declared.clear()
+        steps.append(step)
+    return tuple(steps)
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _parse(index: int, raw: Mapping[str, Any], declared: Sequence[str]) -> Step:
+    created_by, comment, author = _text(raw, "created_by"), _text(raw, "comment"), _text(raw, "author")
+    builder = _builder(created_by, comment, author)
+    text = created_by
+    if text.endswith(_BUILDKIT_END):
+        text = text[: -len(_BUILDKIT_END)]
+    text = _BUILDAH_END.sub("", text)
+    keyword = ""
+    args: tuple[BuildArg, ...] = ()
+    prefix = re.match(r"(?:RUN )?\|(\d{1,4}) ", text)
+    if prefix:
+        keyword = "RUN"
+        args, at = _split_args(text, prefix.end(), int(prefix[1]), declared)
+        text = "RUN " + _without_shell(text[at:])
+    elif nop := _NOP.match(text):
+        text = text[nop.end() :].rstrip()
+    elif text.startswith("RUN "):
+        text = "RUN " + _without_shell(text[4:])
+    elif _SHELL.match(text):
+        text = "RUN " + _without_shell(text)
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    if word.upper() in KEYWORDS and (word.isupper() or builder):
+        keyword = word.upper()
+        text = f"{keyword} {text.split(maxsplit=1)[1].strip()}" if len(text.split(maxsplit=1)) > 1 else keyword
+    if not text.strip():
+        text = comment or author
+    return Step(
+        index=index,
+        keyword=keyword,
+        text=text.strip(),
+        created_by=created_by,
+        created=_text(raw, "created"),
+        builder=builder,
+        empty=raw.get("empty_layer") is True,
+        args=args,
+        names=tuple(_names(keyword, text)),
+    )
+
+
+def _builder(created_by: str, comment: str, author: str) -> str:
+    if comment.startswith("buildkit.") or created_by.endswith(_BUILDKIT_END):
+        return "buildkit"
+    if author == "kaniko":
+        return "kaniko"
+    if comment.startswith("FROM ") or _BUILDAH_END.search(created_by):
+        return "buildah"
+    return "classic" if "#(nop)" in created_by else ""
+
+
+def _without_shell(text: str) -> str:
+    match = _SHELL.match(text)
+    return text[match.end() :] if match else text
+
+
+def _split_args(text: str, at: int, count: int, declared: Sequence[str]) -> tuple[tuple[BuildArg, ...], int]:
+    """Cuts ``A=v B=w x /bin/sh -c …`` at the names known so far, since values are not quoted and may hold blanks.
+
+    Returns:
+        The arguments, and where the command starts.
+    """
+    args: list[BuildArg] = []
+    left = set(declared)
+    for number in range(count):
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            break
+        left.discard(pair[1])
+        end = _end_of_value(text, pair.end(), number == count - 1, left)
+        args.append(BuildArg(pair[1], pair.end(), text[pair.end() : end]))
+        at = end + 1
+    return tuple(args), at
+
+
+def _end_of_value(text: str, start: int, last: bool, left: set[str]) -> int:
+    if last:
+        shell = re.compile(r"\s(?=" + _SHELL.pattern + ")", re.IGNORECASE).search(text, max(0, start - 1))
+        if shell and shell.start() >= start:
+            return shell.start()
+    elif left:
+        names = "|".join(re.escape(name) for name in sorted(left))
+        if following := re.compile(rf" (?=(?:{names})=)").search(text, max(0, start - 1)):
+            return max(following.start(), start)
+    blank = text.find(" ", start)
+    return blank if blank >= 0 else len(text)
+
+
+def _names(keyword: str, text: str) -> Iterator[str]:
+    rest = text[len(keyword) :].strip()
+    if keyword == "ARG":
+        # BuildKit and the classic builder write `ARG A=v`, and a value may hold blanks; buildah writes all names.
+        if "=" in rest:
+            yield rest.partition("=")[0]
+        else:
+            yield from rest.split()
+    elif keyword in {"ENV", "LABEL"}:
+        found = _ASSIGNED.findall(rest)
+        yield from found or rest.split(maxsplit=1)[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Which steps may have made a layer.
+
+    Attributes:
+        candidates: in the order of the history; one where it is sure.
+        sure: whether the history says so itself.
+    """
+
+    candidates: tuple[Step, ...]
+    sure: bool
+
+
+def map_layers(steps: Sequence[Step], count: int) -> tuple[Made, ...]:
+    """Ties layers to the steps that made them.
+
+    Entries that are not empty stand for layers, in order, but only where their counts match (OCI image-spec,
+    config.md); and a builder that squashes leaves one such entry for many steps.
+
+    Args:
+        steps: the history.
+        count: how many layers the image has.
+
+    Returns:
+        One `Made` a layer; without candidates where the history is no help.
+    """
+    made = [step for step in steps if not step.empty]
+    if len(made) != count:
+        able = tuple(step for step in steps if step.keyword in CONTENT or not step.keyword)
+        return (Made(able, False),) * count
+    mapped = []
+    before = 0
+    for step in made:
+        group = steps[before : step.index]
+        before = step.index + 1
+        mapped.append(_made(step, group))
+    return tuple(mapped)
+
+
+def _made(step: Step, group: Sequence[Step]) -> Made:
+    # A RUN that changed nothing is an empty entry of the classic builder and means nothing; an empty COPY or ADD,
+    # or a layer made by a CMD, can only come from a squash.
+    squashed = any(s.keyword in {"ADD", "COPY"} for s in group) or (step.keyword in KEYWORDS - CONTENT)
+    if not squashed:
+        return Made((step,), True)
+    able = [s for s in group if s.keyword in CONTENT]
+    if step.keyword in CONTENT or not able:
+        able.append(step)
+    return Made(tuple(able), len(able) == 1)

@@ -1,0 +1,126 @@
+"""Images in the forms of ``docker save``: with a ``manifest.json``, or before Docker 1.10 with v1 layers only.
+
+Source: moby, image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format", and v1.md.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from scanner.errors import FormatError
+from scanner.image.oci import (
+    Document,
+    Image,
+    LayerRef,
+    Skip,
+    as_list,
+    as_map,
+    as_text,
+    diff_ids,
+    parse_document,
+    platform_of,
+)
+from scanner.image.source.container import Container
+from scanner.image.tar import normalise
+
+_MAX_CHAIN = 1024
+"""Layers of a v1 image; each names its parent, and a circle of them must end somewhere."""
+
+
+def images(container: Container, manifest: Any) -> Iterator[Image]:
+    """The images that a ``manifest.json`` lists.
+
+    Args:
+        container: what holds it.
+        manifest: the parsed document, an array.
+    """
+    for entry in as_list(manifest):
+        entry = as_map(entry)
+        if not isinstance(entry.get("Config"), str):
+            yield Image("image", skips=(Skip(f"{container.name}: manifest.json", "entry without a Config"),))
+            continue
+        yield _image(container, entry["Config"], as_list(entry.get("Layers")), as_list(entry.get("RepoTags")))
+
+
+def _name(raw: Any) -> str:
+    return normalise(as_text(raw).encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def _image(container: Container, config_name: str, layers: list[Any], tags: list[Any]) -> Image:
+    skips: list[Skip] = []
+    config = None
+    try:
+        config = parse_document("config", config_name, container.read(_name(config_name)))
+    except FormatError as error:
+        skips.append(Skip(f"{container.name}: {config_name}", str(error)))
+    ids = diff_ids(config)
+    names = [_name(layer) for layer in layers]
+    if len(ids) != len(names):
+        where = f"{container.name}: manifest.json"
+        skips.append(Skip(where, f"lists {len(names)} layers, the config {len(ids)} diff_ids: none is checked", 0, True))
+        ids = ("",) * len(names)
+    refs = []
+    for index, (name, diff_id) in enumerate(zip(names, ids, strict=True)):
+        blob = _resolve(container, name)
+        digest = f"sha256:{blob[13:]}" if blob.startswith("blobs/sha256/") else ""
+        refs.append(LayerRef(index, blob, digest, diff_id, container.size(blob)))
+    return Image(
+        kind="image",
+        references=tuple(as_text(tag) for tag in tags if as_text(tag)),
+        platform=platform_of(config.value) if config else "",
+        layers=tuple(refs),
+        config=config,
+        documents=tuple(_v1_documents(container, names)),
+        skips=tuple(skips),
+    )
+
+
+def _resolve(container: Container, name: str) -> str:
+    try:
+        return container.resolve(name)
+    except FormatError:
+        return name
+
+
+def _v1_documents(container: Container, layers: list[str]) -> Iterator[Document]:
+    """The ``json`` beside each ``layer.tar``: written for engines before 1.10, and as readable as the config."""
+    for name in dict.fromkeys(layers):
+        folder, _, file = name.rpartition("/")
+        if file == "layer.tar" and container.size(f"{folder}/json") > 0:
+            try:
+                yield parse_document("v1", f"{folder}/json", container.read(f"{folder}/json"))
+            except FormatError:
+                continue  # the same facts are in the config, and the chain of layers is not built from it
+
+
+def v1_images(container: Container, repositories: Any) -> Iterator[Image]:
+    """The images that a ``repositories`` file names, for archives without a ``manifest.json``."""
+    tops: dict[str, list[str]] = {}
+    for repository, tags in as_map(repositories).items():
+        for tag, top in as_map(tags).items():
+            tops.setdefault(as_text(top), []).append(f"{repository}:{tag}")
+    for top, references in tops.items():
+        yield _v1_image(container, top, tuple(references))
+
+
+def _v1_image(container: Container, top: str, references: tuple[str, ...]) -> Image:
+    chain: list[Document] = []
+    skips: list[Skip] = []
+    parent = top
+    while parent and len(chain) < _MAX_CHAIN:
+        try:
+            document = parse_document("v1", f"{parent}/json", container.read(f"{_name(parent)}/json"))
+        except FormatError as error:
+            skips.append(Skip(f"{container.name}: {parent}/json", str(error)))
+            break
+        chain.append(document)
+        parent = as_text(as_map(document.value).get("parent"))
+    folders = [document.where.rpartition("/")[0] for document in reversed(chain)]
+    blobs = [_resolve(container, f"{folder}/layer.tar") for folder in folders]
+    return Image(
+        kind="image",
+        references=references,
+        platform=platform_of(chain[0].value) if chain else "",
+        layers=tuple(LayerRef(index, blob, size=container.size(blob)) for index, blob in enumerate(blobs)),
+        documents=tuple(chain),
+        skips=tuple(skips),
+    )

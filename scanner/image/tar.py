@@ -1,0 +1,241 @@
+"""Walks a tar stream in place, header by header, without unpacking or copying what it holds.
+
+Sources: POSIX.1-2017 pax (ustar and extended headers), the GNU tar manual's "Basic Tar Format" and "Storing
+Sparse Files", and V7 tar(5). ``tarfile`` needs a read and an object a member and gives no access to the bytes
+where they lie, which costs thirty times more than the walk below.
+"""
+
+import posixpath
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scanner.errors import FormatError
+
+BLOCK = 512
+"""A tar header's size, and what every member is padded to."""
+
+MAX_EXTENDED = 1 << 20
+"""Largest extended header (pax records, GNU long name) that is read, in bytes."""
+
+REGULAR, HARD_LINK, SYMLINK, DIRECTORY = b"0", b"1", b"2", b"5"
+_REGULAR_KINDS = (b"0", b"\0", b"7", b"S")
+_ZEROS = bytes(BLOCK)
+
+
+class Member(NamedTuple):
+    """One entry of a tar stream.
+
+    Attributes:
+        name: the path, normalised: no leading or trailing slash, no ``.`` or ``..``.
+        kind: the type flag; every kind of regular file is `REGULAR`.
+        offset: where its data starts in the uncompressed stream.
+        size: bytes of data stored; for a sparse file less than its size when unpacked.
+        link: target of a symbolic or hard link, as written.
+        ordinal: its place among the members of the stream, from 0.
+    """
+
+    name: bytes
+    kind: bytes
+    offset: int
+    size: int
+    link: bytes
+    ordinal: int
+
+    @property
+    def path(self) -> str:
+        """The name as text; bytes that are no UTF-8 are shown as ``\\xNN``."""
+        return self.name.decode("utf-8", "backslashreplace")
+
+
+def normalise(name: bytes) -> bytes:
+    """The one spelling of a path in a layer: ``./a//b/`` and ``/a/b`` are ``a/b``; ``..`` stays below the root."""
+    if name.startswith(b"./"):
+        name = name[2:]
+    if name.endswith(b"/"):
+        name = name[:-1]
+    if b"//" in name or b"./" in name or name.startswith((b"/", b".")) or name.endswith(b"/."):
+        name = posixpath.normpath(b"/" + name.lstrip(b"/")).lstrip(b"/")
+    return name
+
+
+def _number(text: bytes) -> int:
+    """A numeric header field: octal, or base 256 where the top bit is set (GNU and star)."""
+    if text[0] & 0x80:
+        value = int.from_bytes(text, "big")
+        bits = len(text) * 8
+        # 0x80 marks a positive number, 0xff a negative one in two's complement.
+        return value - (1 << bits) if text[0] == 0xFF else value & ~(0x80 << (bits - 8))
+    digits = text.strip(b" \0")
+    return int(digits, 8) if digits else 0
+
+
+def checksum_matches(header: bytes | bytearray, at: int = 0) -> bool:
+    """Whether 512 bytes are a tar header: their sum, the checksum field taken as blanks, is what that field says.
+
+    Adler-32 keeps the sum of its bytes, plus one, modulo 65521 in its lower half, and computes it thirty times
+    faster than a loop of this language's; the sum of a header is below twice that modulus, so both are tried.
+    """
+    field = header[at + 148 : at + 156]
+    try:
+        claimed = int(field.strip(b" \0") or b"0", 8)
+    except ValueError:
+        return False
+    total = (zlib.adler32(memoryview(header)[at : at + BLOCK]) & 0xFFFF) - 1 - sum(field) + 8 * 32
+    if (claimed - total) % 65521 == 0:
+        return True
+    # Some old tars summed signed bytes: each byte from 0x80 on counts 256 less.
+    high = sum(1 for byte in header[at : at + BLOCK] if byte >= 0x80) - sum(1 for byte in field if byte >= 0x80)
+    return (claimed - (total - 256 * high)) % 65521 == 0
+
+
+_PAX_RECORD = re.compile(rb"(\d{1,20}) ([^=]+)=")
+
+
+def parse_pax(body: bytes) -> dict[bytes, bytes]:
+    """Records of a pax extended header: ``length key=value\\n``, the length counting the whole record.
+
+    Raises:
+        FormatError: a record's length does not fit.
+    """
+    records: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(body) and body[at] != 0:
+        match = _PAX_RECORD.match(body, at)
+        end = at + int(match[1]) if match else 0
+        if match is None or not match.end() < end <= len(body):
+            raise FormatError(f"pax record at byte {at}: expected `length key=value`")
+        records[match[2]] = body[match.end() : end - 1]
+        at = end
+    return records
+
+
+@dataclass
+class TarWalker:
+    """Reads headers as they come by and says where the next one is.
+
+    Feed it every header block at ``next_header``; it holds what extended headers say until their member comes.
+
+    Attributes:
+        next_header: offset in the stream of the header it wants next.
+        count: members seen.
+    """
+
+    next_header: int = 0
+    count: int = 0
+    _global: dict[bytes, bytes] = field(default_factory=dict)
+    _local: dict[bytes, bytes] = field(default_factory=dict)
+    _long_name: bytes | None = None
+    _long_link: bytes | None = None
+    _pending: bytes = b""
+    _pending_size: int = 0
+    _body: bytearray = field(default_factory=bytearray)
+    _sparse: Member | None = None
+
+    def feed(self, data: bytes | bytearray, at: int) -> Member | None:
+        """Takes the 512 bytes of ``data`` from ``at`` on, which are those at ``next_header``.
+
+        Returns:
+            The member that starts here, or None for a block that only prepares one (or ends the archive).
+
+        Raises:
+            FormatError: the block is no tar header.
+        """
+        if self._pending:
+            self._extend(data, at)
+            return None
+        if self._sparse is not None:
+            return self._skip_sparse_map(data, at)
+        if data[at] == 0 and data[at : at + BLOCK] == _ZEROS:
+            # The end mark; what follows it may be padding or another archive (tar --concatenate, cat), so go on.
+            self.next_header += BLOCK
+            return None
+        if not checksum_matches(data, at):
+            raise FormatError(f"offset {self.next_header}: expected a tar header, found other bytes")
+        return self._header(bytes(data[at : at + BLOCK]))
+
+    def _header(self, header: bytes) -> Member | None:
+        kind = header[156:157]
+        try:
+            size = _number(header[124:136])
+        except ValueError:
+            raise FormatError(f"offset {self.next_header}: tar header with a size that is no number") from None
+        if size < 0:
+            raise FormatError(f"offset {self.next_header}: tar header with a negative size, {size}")
+        if kind in b"xgLK":
+            if size > MAX_EXTENDED:
+                raise FormatError(f"offset {self.next_header}: extended header of {size} bytes, limit {MAX_EXTENDED}")
+            self._pending, self._pending_size = kind, size
+            self._body.clear()
+            self.next_header += BLOCK
+            if not size:
+                self._finish_extended()
+            return None
+        return self._member(header, kind, size)
+
+    def _member(self, header: bytes, kind: bytes, size: int) -> Member | None:
+        pax: Mapping[bytes, bytes] = {**self._global, **self._local} if self._global or self._local else {}
+        name = pax.get(b"path") or self._long_name
+        name = pax.get(b"GNU.sparse.name", name)
+        if name is None:
+            name = header[:100].partition(b"\0")[0]
+            if header[257:263] == b"ustar\0" and header[345]:
+                name = header[345:500].partition(b"\0")[0] + b"/" + name
+        link = pax.get(b"linkpath") or self._long_link or header[157:257].partition(b"\0")[0]
+        if b"size" in pax:
+            try:
+                size = int(pax[b"size"])
+            except ValueError:
+                raise FormatError(f"offset {self.next_header}: pax size is no number") from None
+            if size < 0:
+                raise FormatError(f"offset {self.next_header}: pax size is negative")
+        if kind in _REGULAR_KINDS:
+            # V7 tar had no directories: a name that ends in a slash is one.
+            member_kind = DIRECTORY if kind in b"\x000" and name.endswith(b"/") and not size else REGULAR
+        else:
+            member_kind = kind
+            if kind in b"123456":
+                # Links, devices and directories have no data whatever size they claim; so does Go's archive/tar,
+                # which every container engine unpacks with.
+                size = 0
+        self.next_header += BLOCK
+        member = Member(normalise(name), member_kind, self.next_header, size, link, self.count)
+        self._local, self._long_name, self._long_link = {}, None, None
+        if kind == b"S" and header[482]:
+            self._sparse = member
+            return None
+        return self._start(member)
+
+    def _start(self, member: Member) -> Member:
+        self.count += 1
+        self.next_header += -(-member.size // BLOCK) * BLOCK
+        return member
+
+    def _skip_sparse_map(self, data: bytes | bytearray, at: int) -> Member | None:
+        """Old GNU sparse files go on with blocks of their map, each of which says whether one more follows."""
+        assert self._sparse is not None  # noqa: S101 - only called with one
+        self.next_header += BLOCK
+        if data[at + 504]:
+            return None
+        member, self._sparse = self._sparse._replace(offset=self.next_header), None
+        return self._start(member)
+
+    def _extend(self, data: bytes | bytearray, at: int) -> None:
+        self._body += data[at : at + min(BLOCK, self._pending_size - len(self._body))]
+        self.next_header += BLOCK
+        if len(self._body) >= self._pending_size:
+            self._finish_extended()
+
+    def _finish_extended(self) -> None:
+        kind, body = self._pending, bytes(self._body)
+        self._pending = b""
+        if kind == b"x":
+            self._local = parse_pax(body)
+        elif kind == b"g":
+            self._global.update(parse_pax(body))
+        elif kind == b"L":
+            self._long_name = body.rstrip(b"\0")
+        else:
+            self._long_link = body.rstrip(b"\0")

@@ -1,0 +1,172 @@
+"""The report as JSON, schema ``layerleak/report/1``: what programs read, and the one form that holds everything.
+
+It is a type of its own, described by ``report-1.schema.json`` beside this file; fields may be added to it, never
+renamed or removed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TextIO
+
+from scanner.finding import Coverage, Finding, ImageReport, Instruction, LayerReport, Occurrence, ScanReport
+from scanner.report import Options
+from scanner.report.summary import Summary, summarize
+from scanner.report.text import is_digest
+from scanner.report.words import redactor_of, secret_text
+
+SCHEMA = "layerleak/report/1"
+"""The value of ``schema``."""
+
+
+def write(report: ScanReport, stream: TextIO, options: Options) -> None:
+    """Writes a report as one JSON document, in ASCII, so that nothing in it can steer a terminal.
+
+    Args:
+        report: what to write.
+        stream: where to.
+        options: only ``show_secrets`` matters.
+    """
+    json.dump(to_json(report, show_secrets=options.show_secrets), stream, indent=2)
+    stream.write("\n")
+
+
+def to_json(report: ScanReport, *, show_secrets: bool) -> dict[str, Any]:
+    """A report as the JSON value that ``report-1.schema.json`` describes.
+
+    Args:
+        report: what to tell.
+        show_secrets: add each secret and its SHA-256, and hide it nowhere else.
+    """
+    form = _Form(report, show_secrets)
+    return {
+        "schema": SCHEMA,
+        "tool": {"version": report.version, "ruleset": report.ruleset},
+        "images": [form.image(image) for image in report.images],
+        "failures": [{"target": target, "reason": form.hide(reason)} for target, reason in report.failures],
+        "summary": _summary(summarize(report)),
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "images": summary.images,
+        "leaking": summary.leaking,
+        "findings": summary.findings,
+        "secrets": summary.secrets,
+        "downgraded": summary.downgraded,
+        "recoverable": summary.recoverable,
+        "severity": {str(severity): count for severity, count in summary.severities},
+        "failures": summary.failures,
+        "complete": summary.complete,
+    }
+
+
+class _Form:
+    """Fills in the form. One method a JSON object, in the order of the schema."""
+
+    def __init__(self, report: ScanReport, show_secrets: bool) -> None:
+        self.show = show_secrets
+        self.hide: Callable[[str], str] = lru_cache(maxsize=4096)(redactor_of(report, show_secrets=show_secrets))
+
+    def _text(self, text: str | None) -> str | None:
+        """A text of the image, redacted; null where there is none."""
+        return self.hide(text) if text else None
+
+    def _digest(self, text: str | None) -> str | None:
+        """A digest as it is; what only claims to be one is text like any other."""
+        return text if text and is_digest(text) else self._text(text)
+
+    def image(self, image: ImageReport) -> dict[str, Any]:
+        references = self._all(image.references)
+        return {
+            "target": image.target,
+            "kind": image.kind,
+            "reference": references[0] if references else None,
+            "references": references,
+            "digest": self._digest(image.digest),
+            "image_id": self._digest(image.image_id),
+            "platform": self._text(image.platform),
+            "layers": [self._layer(layer) for layer in image.layers],
+            "findings": [self._finding(finding) for finding in image.findings],
+            "coverage": self._coverage(image.coverage),
+        }
+
+    def _layer(self, layer: LayerReport) -> dict[str, Any]:
+        return {
+            "index": layer.index,
+            "digest": self._digest(layer.digest),
+            "diff_id": self._digest(layer.diff_id),
+            "size": layer.size if layer.size >= 0 else None,
+            "instruction": self._instruction(layer.instruction),
+            "origin": layer.origin,
+        }
+
+    def _instruction(self, instruction: Instruction | None) -> dict[str, Any] | None:
+        if instruction is None:
+            return None
+        stage, lines = instruction.stage, instruction.dockerfile
+        return {
+            "keyword": self._text(instruction.keyword),
+            "text": self.hide(instruction.text),
+            "history_index": instruction.history_index,
+            "stage": self.hide(stage) if isinstance(stage, str) else stage,
+            "dockerfile": lines
+            and {"path": self.hide(lines.path), "start_line": lines.start_line, "end_line": lines.end_line},
+            "basis": instruction.basis,
+        }
+
+    def _finding(self, finding: Finding) -> dict[str, Any]:
+        signature = finding.signature
+        shown = {"sha256": hashlib.sha256(finding.secret).hexdigest(), "secret": secret_text(finding.secret)}
+        return {
+            "fingerprint": finding.fingerprint,
+            **(shown if self.show else {}),
+            "redacted": finding.redacted,
+            "signature": {"id": signature.id, "name": signature.name, "provider": signature.provider.id},
+            "severity": str(finding.severity),
+            "confidence": str(finding.confidence),
+            "proof": self._text(finding.proof),
+            "downgraded": self._text(finding.downgraded),
+            "remediation": signature.remediation,
+            "introduced_by": self._instruction(finding.introduced_by),
+            "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
+        }
+
+    def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
+        return {
+            "kind": occurrence.kind,
+            "document": occurrence.document,
+            "layer": occurrence.layer,
+            "layer_digest": self._digest(occurrence.layer_digest),
+            "path": self._text(occurrence.path),
+            "inner": self._all(occurrence.inner),
+            "line": occurrence.line,
+            "offset": occurrence.offset,
+            "field": self._text(occurrence.field),
+            "state": occurrence.state,
+            "removed_by": self._instruction(occurrence.removed_by),
+            "instruction": self._instruction(occurrence.instruction),
+            "via": self._text(occurrence.via),
+        }
+
+    def _all(self, texts: Sequence[str]) -> list[str]:
+        return [self.hide(text) for text in texts]
+
+    def _coverage(self, coverage: Coverage) -> dict[str, Any]:
+        return {
+            "complete": coverage.complete,
+            "layers": coverage.layers,
+            "files": coverage.files,
+            "bytes": coverage.bytes,
+            "skipped": [
+                {
+                    "where": self.hide(skip.where),
+                    "reason": self.hide(skip.reason),
+                    "bytes": skip.bytes,
+                    "complete": skip.complete,
+                }
+                for skip in coverage.skipped
+            ],
+        }

@@ -1,0 +1,153 @@
+"""The report for people: each image, what leaked in it, through which instruction, and what to do about it."""
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from scanner.finding import Coverage, Finding, ImageReport, ScanReport
+from scanner.report import Options
+from scanner.report.page import Page, print_to, severity_text, text
+from scanner.report.summary import Summary, summarize
+from scanner.report.text import plural, size
+from scanner.report.words import Words
+
+PLACES = 8
+"""Places of a secret that are listed; a key in every layer of a large image has hundreds."""
+
+_NOUNS = {"image": "image", "build-cache": "build cache", "artifact": "artifact", "filesystem": "file system"}
+
+
+def write(report: ScanReport, stream: TextIO, options: Options) -> None:
+    """Writes a report for people.
+
+    Args:
+        report: what to write.
+        stream: where to.
+        options: whether to show secrets, how wide the page is, and whether it has colours.
+    """
+    print_to(stream, options, lambda console: print_table(report, console, show_secrets=options.show_secrets))
+
+
+def print_table(report: ScanReport, console: Console, *, show_secrets: bool) -> None:
+    """Prints a report for people.
+
+    Args:
+        report: what to print.
+        console: where to; no line is wider than it.
+        show_secrets: print the secrets in the place of their previews.
+    """
+    page, words = Page(console), Words(report, show_secrets=show_secrets)
+    for image in report.images:
+        heading(page, words, image)
+        _image(page, words, image)
+        page.blank()
+    for target, reason in report.failures:
+        page.line(text(("could not be read", "bold red"), f"  {words.say(target)}: {words.say(reason)}"), hang=2)
+    if report.failures:
+        page.blank()
+    page.line(text((_sentence(report, summarize(report)), "bold")))
+
+
+def heading(page: Page, words: Words, image: ImageReport) -> None:
+    """Prints what an image is called, and what tells it from others.
+
+    Args:
+        page: where to.
+        words: of the report.
+        image: the image.
+    """
+    facts = [words.say(image.platform), words.digest(image.digest or image.image_id), _NOUNS.get(image.kind, image.kind)]
+    page.line(text((words.say(image.name), "bold"), "  ", ("  ".join(filter(None, facts)), "dim")), hang=2)
+    for reference in image.references[1:]:
+        page.line(text(("also ", "dim"), words.say(reference)), indent=2, hang=4)
+
+
+def _image(page: Page, words: Words, image: ImageReport) -> None:
+    counted = [finding for finding in image.findings if not finding.downgraded]
+    downgraded = [finding for finding in image.findings if finding.downgraded]
+    for finding in sorted(counted, key=lambda finding: -finding.severity):
+        page.blank()
+        _finding(page, words, finding, image)
+    if downgraded:
+        page.blank()
+        page.line(Text("downgraded, and not counted"), indent=2)
+        for finding in downgraded:
+            _downgraded(page, words, finding)
+    if image.findings:
+        page.blank()
+    _coverage(page, words, image.coverage, clean=not counted)
+
+
+def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> None:
+    signature = finding.signature
+    title = text(severity_text(finding.severity), "  ", (signature.name, "bold"), "  ", words.secret(finding))
+    page.line(title, indent=2, hang=4)
+    proof = f", {words.say(finding.proof)}" if finding.proof else ""
+    page.row("confidence", Text(f"{finding.confidence}{proof}"))
+    page.row("leaked by", Text(words.instruction(finding.introduced_by)))
+    label = "found in"
+    for occurrence in finding.occurrences[:PLACES]:
+        page.row(label, Text(words.place(occurrence)))
+        label = ""
+        if fate := words.fate(occurrence, image):
+            page.row("", text((fate, "" if occurrence.state == "present" else "yellow")), deeper=2)
+    if (more := len(finding.occurrences) - PLACES) > 0:
+        page.row("", Text(f"and {plural(more, 'more place')}; --format json lists them all"))
+    if signature.opens:
+        page.row("opens", Text(" ".join(signature.opens.split())))
+    if signature.remediation:
+        page.row("what to do", Text(" ".join(signature.remediation.split())))
+    page.row("fingerprint", Text(finding.fingerprint))
+
+
+def _downgraded(page: Page, words: Words, finding: Finding) -> None:
+    reason = words.say(finding.downgraded or "")
+    where = words.place(finding.occurrences[0])
+    more = len(finding.occurrences) - 1
+    also = f" and {plural(more, 'more place')}" if more else ""
+    told = f"  {finding.signature.name}  {words.secret(finding)}  {reason}; {where}{also}"
+    page.line(text((str(finding.severity), "dim"), told), indent=4, hang=6)
+
+
+def _coverage(page: Page, words: Words, coverage: Coverage, *, clean: bool) -> None:
+    amount = f"{plural(coverage.layers, 'layer')}, {plural(coverage.files, 'file')}, {size(coverage.bytes)}"
+    if coverage.complete:
+        page.line(text(("no secrets found, ", "green") if clean else "", f"all was read: {amount}"), indent=2)
+        return
+    found = "no secrets found in what was read, but " if clean else ""
+    page.line(text((f"{found}not all was read", "bold yellow"), f": {amount}, without"), indent=2, hang=4)
+    for skip in coverage.skipped:
+        if not skip.complete:
+            missed = f" ({size(skip.bytes)})" if skip.bytes > 0 else ""
+            page.line(Text(f"{words.say(skip.where)}: {words.say(skip.reason)}{missed}"), indent=4, hang=6)
+
+
+def _sentence(report: ScanReport, summary: Summary) -> str:
+    """The whole report in one line."""
+    if not summary.images:
+        return "nothing was read"
+    kinds = {image.kind for image in report.images}
+    noun = _NOUNS.get(kinds.pop(), "image") if len(kinds) == 1 else "image"
+    images = plural(summary.images, noun)
+    if summary.leaking != summary.images and summary.findings:
+        images = f"{summary.leaking:,} of {images}"
+    notes = []
+    if not summary.findings:
+        told = f"no secrets in {images}"
+    else:
+        graded = ", ".join(f"{count:,} {severity}" for severity, count in summary.severities if count)
+        if summary.secrets == summary.findings:
+            told = f"{plural(summary.secrets, 'secret')} in {images}: {graded}"
+        else:
+            told = f"{plural(summary.findings, 'finding')} in {images}, of {plural(summary.secrets, 'secret')}: {graded}"
+    if summary.recoverable:
+        of = "" if summary.recoverable == summary.findings == 1 else f"{summary.recoverable:,} of them "
+        notes.append(f"{of}not visible in the container but recoverable")
+    if summary.downgraded:
+        notes.append(f"{summary.downgraded:,} downgraded")
+    if any(not image.coverage.complete for image in report.images):
+        notes.append("not all was read")
+    if summary.failures:
+        notes.append(f"{plural(summary.failures, 'target')} could not be read")
+    return "; ".join((told, *notes))

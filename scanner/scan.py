@@ -1,0 +1,238 @@
+"""The path of one target: source, layers, documents, hits, findings, report."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.ruleset import Ruleset, load_ruleset
+from scanner.errors import TargetError
+from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, ScanReport
+from scanner.hits import FieldHit, FileHit, ImageScan, LayerScan
+from scanner.image.fields import lay_out
+from scanner.image.footprint import Footprint
+from scanner.image.layer import Block, Layer
+from scanner.image.oci import Document, Image, LayerRef, Skip
+from scanner.image.source import Source, open_source
+from scanner.trace.attribution import Attribution, instruction
+from scanner.trace.findings import findings
+
+Progress = Callable[[int, int], None]
+"""Is told bytes read since the last call, and bytes there are in all (0 where unknown)."""
+
+
+def _quiet(_read: int, _total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What scans have in common.
+
+    Attributes:
+        ruleset: the signatures.
+        key: that fingerprints are made with.
+        progress: is told of bytes read.
+    """
+
+    ruleset: Ruleset
+    key: bytes
+    progress: Progress = _quiet
+
+    def scan(self, target: str) -> tuple[ImageReport, ...]:
+        """Scans every image of a target.
+
+        Args:
+            target: a path to an archive, a layout, a build cache or a tar.
+
+        Raises:
+            TargetError: the target cannot be read, or holds no image.
+        """
+        matcher = Matcher(self.ruleset)
+        with open_source(target) as source:
+            scans = {name: self._layer(stream, matcher, source.size) for name, stream in source.blobs()}
+            images, skips = source.images()
+        if not images:
+            raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
+        return tuple(self._image(target, image, scans, skips, matcher) for image in images)
+
+    def _layer(self, stream: BinaryIO, matcher: Matcher, total: int) -> LayerScan:
+        layer = Layer(stream, LOOKBEHIND, LOOKAHEAD)
+        footprint = Footprint()
+        hits: list[FileHit] = []
+        told = 0
+        for block in layer.blocks():
+            for member in block.members:
+                footprint.add(member)
+            hits += _file_hits(block, matcher)
+            self.progress(layer.stored - told, total)
+            told = layer.stored
+        return LayerScan(
+            digest=layer.digest,
+            diff_id=layer.diff_id,
+            stored=layer.stored,
+            bytes=layer.bytes,
+            members=layer.members,
+            hits=tuple(hits),
+            footprint=footprint,
+            problems=tuple(layer.problems),
+        )
+
+    def _image(
+        self, target: str, image: Image, scans: Mapping[str, LayerScan], skips: list[Skip], matcher: Matcher
+    ) -> ImageReport:
+        layers = tuple(scans.get(ref.blob) for ref in image.layers)
+        documents = (image.config, *image.documents) if image.config else image.documents
+        fields = tuple(hit for document in documents for hit in _field_hits(document, matcher))
+        scan = ImageScan(target, image, layers, fields)
+        attribution = Attribution(image)
+        skipped = (*skips, *image.skips, *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))))
+        read = [layer for layer in layers if layer is not None]
+        return ImageReport(
+            target=target,
+            kind=image.kind,
+            references=image.references,
+            digest=image.digest,
+            image_id=image.image_id,
+            platform=image.platform,
+            layers=tuple(_layer_report(image, ref, scans.get(ref.blob), attribution) for ref in image.layers),
+            history=tuple(_history(image, attribution)),
+            findings=findings(scan, attribution, self.key),
+            coverage=Coverage(
+                layers=len(read),
+                files=sum(layer.members for layer in read),
+                bytes=sum(layer.bytes for layer in read),
+                skipped=tuple(dict.fromkeys(skipped)),
+            ),
+        )
+
+
+def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
+    for hit in matcher.scan(block.data, block.spans, block.low, block.high):
+        span = block.spans[hit.region]
+        line = span.line + block.data.count(b"\n", span.start, hit.start) if span.line else 0
+        offset = block.offset + hit.start - span.member.offset
+        yield FileHit(hit, span.member.name, span.member.ordinal, offset, line)
+
+
+def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
+    text = lay_out(document)
+    for hit in matcher.scan(text.data, text.regions):
+        place = text.place(hit.start)
+        line = 0
+        if place.decoded:
+            line = text.data.count(b"\n", hit.start - place.offset, hit.start) + 1
+        yield FieldHit(hit, document, place, line)
+
+
+def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:
+    where = f"layer {ref.index} ({ref.digest or ref.diff_id or ref.blob})"
+    if scan is None:
+        yield Skip(where, "blob is missing from the target", max(0, ref.size))
+        return
+    for problem in scan.problems:
+        yield Skip(where, problem.reason, problem.lost)
+    if ref.digest.startswith("sha256:") and ref.digest != scan.digest:
+        yield Skip(where, f"digest does not match: the blob's is {scan.digest}", 0, complete=True)
+    if ref.diff_id.startswith("sha256:") and ref.diff_id != scan.diff_id:
+        yield Skip(where, f"diff_id does not match: expected {ref.diff_id}, found {scan.diff_id}", 0, complete=True)
+
+
+def _layer_report(image: Image, ref: LayerRef, scan: LayerScan | None, attribution: Attribution) -> LayerReport:
+    return LayerReport(
+        index=ref.index,
+        digest=ref.digest,
+        diff_id=ref.diff_id or (scan.diff_id if scan else ""),
+        size=scan.stored if scan else ref.size,
+        instruction=attribution.layer(ref.index),
+        origin="cache" if image.kind == "build-cache" else "build",
+    )
+
+
+def _history(image: Image, attribution: Attribution) -> Iterator[HistoryLine]:
+    made = {m.candidates[0].index: (at, m.sure) for at, m in enumerate(attribution.made) if len(m.candidates) == 1}
+    for step in attribution.steps:
+        layer, sure = made.get(step.index, (None, step.empty))
+        size = max(0, image.layers[layer].size) if layer is not None else 0
+        yield HistoryLine(instruction(step), step.created, layer, size, sure)
+
+
+KEY_VARIABLE = "LAYERLEAK_KEY"
+"""Environment variable that may hold the key for fingerprints, any text."""
+
+
+def fingerprint_key() -> bytes:
+    """The key for fingerprints: from the environment, else from a file of the user's, made at first use.
+
+    Where neither can be had (no home directory, read-only), fingerprints of this run match no other run's.
+    """
+    if value := os.environ.get(KEY_VARIABLE):
+        return value.encode()
+    path = platformdirs.user_data_path("layerleak") / "fingerprint.key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _create(path, secrets.token_bytes(32))
+        return path.read_bytes()
+    except OSError:
+        return secrets.token_bytes(32)
+
+
+def _create(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    try:
+        os.link(temporary, path)  # unlike a rename, this never replaces the key of a run that was quicker
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(temporary)
+
+
+def scan_image(
+    target: str | os.PathLike[str],
+    *,
+    signatures: tuple[Path, ...] = (),
+    key: bytes | None = None,
+    progress: Progress = _quiet,
+) -> ScanReport:
+    """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
+
+    Args:
+        target: path of a docker or OCI archive, an OCI layout, an exported build cache, or a tar of a file system;
+            archives may be compressed as a whole.
+        signatures: folders of signature files to use in the place of the built-in ones.
+        key: for the fingerprints; the user's own if None.
+        progress: is called with bytes read since its last call, and bytes there are in all.
+
+    Returns:
+        A report with one entry for each image in the target.
+
+    Raises:
+        TargetError: the target cannot be read, or holds no image.
+        SignatureError: a signature file is malformed.
+    """
+    ruleset = load_ruleset(*signatures)
+    scanner = Scanner(ruleset, fingerprint_key() if key is None else key, progress)
+    return ScanReport(version=_version(), ruleset=ruleset.digest, images=scanner.scan(os.fspath(target)))
+
+
+def merge(reports: list[ScanReport], failures: list[tuple[str, str]]) -> ScanReport:
+    """One report of several, with what could not be read."""
+    images = tuple(image for report in reports for image in report.images)
+    return replace(reports[0], images=images, failures=tuple(failures))
+
+
+def _version() -> str:
+    from scanner import __version__
+
+    return __version__
+
+
+__all__ = ["Progress", "Scanner", "Source", "fingerprint_key", "scan_image"]

@@ -1,0 +1,142 @@
+"""Puts an image's hits together: one finding a secret value, each place it is in an occurrence."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from scanner.detect.matcher import Hit
+from scanner.finding import Finding, Instruction, Occurrence, fingerprint
+from scanner.hits import FieldHit, FileHit, ImageScan
+from scanner.trace.attribution import Attribution
+from scanner.trace.lifecycle import File, fates
+
+_HISTORY_FIELD = "/history/"
+
+
+def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Finding, ...]:
+    """The findings of an image, gravest first.
+
+    Args:
+        scan: the image and its hits.
+        attribution: of the same image.
+        key: that fingerprints are made with.
+    """
+    hits: dict[bytes, list[Hit]] = defaultdict(list)
+    occurrences: dict[bytes, list[Occurrence]] = defaultdict(list)
+    for hit, occurrence in _occurrences(scan, attribution):
+        hits[hit.canonical].append(hit)
+        occurrences[hit.canonical].append(occurrence)
+    found = [_finding(hits[value], occurrences[value], key) for value in hits]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
+    place = finding.occurrences[0]
+    return (
+        finding.downgraded is not None,
+        -finding.severity,
+        -finding.confidence,
+        finding.signature.id,
+        f"{place.path}{place.field}",
+    )
+
+
+def _occurrences(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
+    for field_hit in scan.fields:
+        yield field_hit.hit, _field(field_hit, attribution)
+    yield from _files(scan, attribution)
+
+
+def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
+    pointer = found.place.pointer
+    kind = found.document.kind
+    if kind == "config" and pointer.startswith(_HISTORY_FIELD):
+        kind = "history"
+    elif kind == "v1":
+        kind = "config"
+    elif kind == "index":
+        kind = "manifest"
+    blamed = attribution.field(found)
+    return Occurrence(
+        kind=kind,
+        path=found.document.where if kind in ("attestation", "manifest") or found.document.kind == "v1" else None,
+        line=found.line or None,
+        offset=max(0, found.place.offset),
+        field=pointer,
+        document=found.document.kind,
+        instruction=blamed,
+        via=(blamed.keyword or None) if blamed else None,
+    )
+
+
+def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
+    named = [
+        (index, found, name)
+        for index, layer in enumerate(scan.layers)
+        if layer is not None
+        for found in layer.hits
+        # A hard link is the same content under another name, and may outlive the first.
+        for name in (found.name, *layer.footprint.links.get(found.name, ()))
+    ]
+    asked: set[File] = {(index, name, found.ordinal) for index, found, name in named if name == found.name}
+    # A link's own ordinal is later than its target's; what counts is whether a later member replaces it, so it is
+    # asked about as the last.
+    asked |= {(index, name, 1 << 62) for index, found, name in named if name != found.name}
+    known = fates(scan.layers, asked) if scan.image.kind in ("image", "filesystem") else {}
+    for index, found, name in named:
+        fate = known.get((index, name, found.ordinal if name == found.name else 1 << 62))
+        yield found.hit, _file(scan, attribution, index, found, name, fate.state if fate else None, fate and fate.layer)
+
+
+def _file(
+    scan: ImageScan,
+    attribution: Attribution,
+    index: int,
+    found: FileHit,
+    name: bytes,
+    state: str | None,
+    removed_in: int | None,
+) -> Occurrence:
+    ref, layer = scan.image.layers[index], scan.layers[index]
+    computed = layer.digest if layer else ""
+    blamed = attribution.file(index, found, name)
+    return Occurrence(
+        kind="build-cache" if scan.image.kind == "build-cache" else "file",
+        layer=index,
+        layer_digest=ref.digest or ref.diff_id or computed,
+        path=name.decode("utf-8", "backslashreplace"),
+        line=found.line or None,
+        offset=found.offset,
+        state=state,
+        removed_by=attribution.layer(removed_in) if removed_in is not None else None,
+        instruction=blamed,
+        via=(blamed.keyword or None) if blamed else None,
+    )
+
+
+def _finding(hits: list[Hit], occurrences: list[Occurrence], key: bytes) -> Finding:
+    best = min(hits, key=lambda hit: hit.rank)
+    return Finding(
+        signature=best.signature,
+        secret=best.secret,
+        fingerprint=fingerprint(best.canonical, key),
+        severity=best.signature.severity,
+        confidence=best.confidence,
+        proof=best.proof,
+        downgraded=best.downgraded,
+        introduced_by=_introduced_by(occurrences),
+        occurrences=tuple(dict.fromkeys(occurrences)),
+    )
+
+
+def _introduced_by(occurrences: Iterable[Occurrence]) -> Instruction | None:
+    """The earliest instruction that had the value; a build argument comes before whatever it was used in."""
+    blamed = [occurrence.instruction for occurrence in occurrences if occurrence.instruction]
+    return min(blamed, key=_precedence, default=None)
+
+
+def _precedence(instruction: Instruction) -> tuple[bool, bool, int]:
+    return (
+        instruction.keyword != "ARG",
+        instruction.history_index is None,
+        instruction.history_index if instruction.history_index is not None else 0,
+    )
