@@ -94,9 +94,7 @@ def _docker_command() -> str:
             stderr=subprocess.DEVNULL,
         ):
             return found
-    raise RecipeError(
-        "no docker command on PATH can build with BuildKit: install docker.io 20.10 or docker-buildx"
-    )
+    raise RecipeError("no docker command on PATH can build with BuildKit: install docker.io 20.10 or docker-buildx")
 
 
 def _make_alike(folder: Path) -> Path:

@@ -43,15 +43,19 @@ _color = click.option("--color/--no-color", default=None, help="Colours; by defa
 _targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_EXIT_CODES = """\b
+Exit codes:
+  0  nothing at or above --fail-on
+  1  secrets found
+  2  usage
+  3  a target could not be read
+  4  all targets read, but something in them could not be"""
+
+
+@click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="layerleak")
 def cli() -> None:
-    """Finds secrets in container images: what leaked, which instruction leaked it, and whether it is still there.
-
-    \b
-    Exit codes: 0 nothing at or above --fail-on; 1 secrets found; 2 usage;
-    3 a target could not be read; 4 read, but coverage incomplete.
-    """
+    """Finds secrets in container images: what leaked, which instruction leaked it, and whether it is still there."""
 
 
 @cli.command()
@@ -104,10 +108,10 @@ def scan(
 @_color
 def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, ...], color: bool | None) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
-    from scanner.report.history import write_history
+    from scanner.report import history as report_history
 
     report = _scan_all(targets, folders, None)
-    write_history(report, sys.stdout, _options(sys.stdout, show_secrets, color))
+    report_history.write(report, sys.stdout, _options(sys.stdout, show_secrets, color))
     sys.exit(_exit_code(report, None))
 
 
@@ -198,13 +202,13 @@ def _scan_all(targets: tuple[str, ...], folders: tuple[Path, ...], progress: boo
             try:
                 images += Scanner(ruleset, fingerprint_key(), told).scan(target)
             except LayerleakError as error:
-                failures.append((target, str(error)))
+                failures.append((target, str(error).removeprefix(f"{target}: ")))
             except Exception as error:
                 # A bug, on input nobody thought of: the other targets' findings must not be lost to it, and its
                 # message may quote the image, so only its kind and place are told.
-                failures.append((target, f"{target}: internal error, please report it: {_where(error)}"))
-    for _, reason in failures:
-        click.echo(f"layerleak: {reason}", err=True)
+                failures.append((target, f"internal error, please report it: {_where(error)}"))
+    for target, reason in failures:
+        click.echo(f"layerleak: {target}: {reason}", err=True)
     return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures))
 
 
@@ -239,7 +243,7 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
         return
     try:
         # Reports name places where secrets are, so they are the user's own.
-        file = output.open("w", encoding="utf-8", opener=_private)
+        file = open(output, "w", encoding="utf-8", opener=_private)
     except OSError as error:
         click.echo(f"layerleak: {output}: {error.strerror}", err=True)
         sys.exit(Exit.USAGE)
@@ -281,5 +285,3 @@ def _exit_code(report: "ScanReport", fail_on: str | None) -> Exit:
 def main(arguments: list[str] | None = None, **settings: Any) -> None:
     """Entry point of the ``layerleak`` command."""
     cli.main(args=arguments, prog_name="layerleak", **settings)
-
-

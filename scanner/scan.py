@@ -91,7 +91,11 @@ class Scanner:
         fields = tuple(hit for document in documents for hit in _field_hits(document, matcher))
         scan = ImageScan(target, image, layers, fields)
         attribution = Attribution(image)
-        skipped = (*skips, *image.skips, *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))))
+        skipped = (
+            *skips,
+            *image.skips,
+            *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
+        )
         read = [layer for layer in layers if layer is not None]
         return ImageReport(
             target=target,

@@ -12,6 +12,7 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import pairwise
 
 from detect_secrets.filters import heuristic
 
@@ -56,10 +57,11 @@ class Candidate:
 
 _ASSIGNMENTS = re.compile(r"^.*[=:][^\s=:]*[\s,;&](?=.)", re.DOTALL)
 _NAME = re.compile(
-    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])[\\"'\])]*\s*(?:[,\s]\s*["']?value["']?\s*[=:]|=>|:=|[=:,>])?\s*[\\"'`]*$""", re.IGNORECASE
+    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])[\\"'\])]*\s*(?:[,\s]\s*["']?value["']?\s*[=:]|=>|:=|[=:,>])?\s*[\\"'`]*$""",
+    re.IGNORECASE,
 )
 _SETTINGS = re.compile(
-    r"""(?:^|/)(?:\.env[^/]*|[^/]*\.(?:env|tfvars|properties|ini|cfg|cnf|conf)|credentials[^/]*|secrets?\.[^/]*
+    r"""(?:^|/)(?:\.env[^/]*|[._]netrc|netrc|\.?pgpass|\.git-credentials|\.npmrc|\.pypirc|\.htpasswd|[^/]*\.(?:env|tfvars|properties|ini|cfg|cnf|conf)|credentials[^/]*|secrets?\.[^/]*
       | wp-config[^/]*|settings\.py|(?:docker-)?compose[^/]*\.ya?ml|(?:application|database|values)[^/]*\.ya?ml
       | appsettings[^/]*\.json|local\.settings\.json|config\.(?:php|json|ya?ml|toml)|\.(?:bash|zsh)[^/]*|\.profile)$""",
     re.IGNORECASE | re.VERBOSE,
@@ -71,8 +73,8 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
-    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{ | \{\{ | \}\} | \$\( | <%= | ^env[.:(] | ^(?:process|os|config|self|this|
-        settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
+    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{ | \{\{ | \}\} | \$\( | <%= | ^env[.:(] | ^(?:process|os|config|self|
+        this|settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OPENING = re.compile(r"[$%@&#!]?[{(<\[]")
@@ -156,7 +158,7 @@ def gibberish(candidate: Candidate) -> bool:
 def common(candidate: Candidate) -> bool:
     """A word that every default configuration uses as its password, or a value that repeats its own name."""
     secret = candidate.secret.lower()
-    if secret in _COMMON or _unleet(secret) in _COMMON:
+    if secret in _COMMON or (_unleet(secret) in _COMMON and not (candidate.path and candidate.relaxed)):
         return True
     return len(secret) > 3 and secret in candidate.own_lead and not looks_random(candidate.secret)
 
@@ -228,21 +230,21 @@ def documented(candidate: Candidate) -> bool:
         or password == user
         or _unleet(password) in _COMMON
         or bool(_NO_HOST.search(host))
-        or not any(char.isdigit() for char in password)
+        or (not candidate.relaxed and undigited(candidate))
     )
 
 
 def looks_random(value: str) -> bool:
     """Whether a value changes its character class, and avoids syllables, as only random ones do."""
-    # Without a digit it takes more letters to tell.
-    if len(value) < (8 if any(char.isdigit() for char in value) else 14):
+    digits = any(char.isdigit() for char in value)
+    if len(value) < (8 if digits else 14):  # without a digit it takes more letters to tell
         return False
     # Separators part the words of a name; only the classes beside them tell.
     classes = [_class(char) for char in value if char not in "-_.:/"]
     if len(set(classes)) < 2:
         return False
-    changes = sum(left != right for left, right in zip(classes, classes[1:], strict=False))
-    if changes < max(3.0, 0.2 * len(classes)):
+    changes = sum(left != right for left, right in pairwise(classes))
+    if changes < max(3.0, (0.2 if digits else 0.45) * len(classes)):
         return False
     worded = sum(len(run) for run in _RUN.findall(_unleet(value) if len(value) < 14 else value) if _spoken(run))
     return worded < (0.6 if changes >= 0.4 * len(value) else 0.4) * len(value)
@@ -253,7 +255,7 @@ def _class(char: str) -> str:
 
 
 def _spoken(run: str) -> bool:
-    pairs = [left + right for left, right in zip(run.lower(), run.lower()[1:], strict=False)]
+    pairs = [left + right for left, right in pairwise(run.lower())]
     return sum(pair in _PAIRS for pair in pairs) > 0.5 * len(pairs)
 
 
@@ -277,13 +279,14 @@ _PAIRS = frozenset(
     # letters are one of them one time in five.
     "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
     "ne ea ra ce li ch ll be ma si om ur ss wo pa rd ad mi ec et ke ey us my un am ab di fo el la em ge tr no ut ho so "
-    "lo ta sa il ot ct ns nc cr ry pt ok ty ig ag gi op pe pr ap ac ca fi im mp po su ur ul ts ir ol ov ew ex bl bu cl ck ki "
-    "ak wi wa we vi tu ub if ds rs".split()
+    "lo ta sa il ot ct ns nc cr ry pt ok ty ig ag gi op pe pr ap ac ca fi im mp po su ur ul ts ir ol ov ew ex bl bu cl ck "
+    "ki ak wi wa we vi tu ub if ds rs".split()
 )
 _LEET = str.maketrans("013457@$", "oieastas")
 _EXPRESSION = re.compile(
-    r"""^[A-Za-z_$][\w$.>:-]*[(\[{] | \(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^\w+::\w
-      | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z]) | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
+    r"""^[A-Za-z_$][\w$.>:-]*[(\[{] | \(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
+      | ^\w+::\w | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z])
+      | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MISNAMED = re.compile(

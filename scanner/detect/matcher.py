@@ -110,7 +110,12 @@ class Matcher:
         return _resolve(self._confirm(data, regions, raw, low, high))
 
     def _confirm(
-        self, data: bytearray | bytes, regions: Sequence[Region], raw: list[tuple[int, int]], low: int, high: int
+        self,
+        data: bytearray | bytes,
+        regions: Sequence[Region],
+        raw: list[tuple[int, int]],
+        low: int,
+        high: int,
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again

@@ -5,6 +5,7 @@ import os
 import platform
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def _cached_database(expressions: list[bytes], folder: Path) -> Any:
     The file feeds native code, so it is only read from a folder that is the user's own and closed to others.
     """
     key = hashlib.sha256()
-    for part in (hyperscan.__version__.encode(), platform.machine().encode(), _cpu().encode(), *expressions):
+    for part in (version("hyperscan").encode(), platform.machine().encode(), _cpu().encode(), *expressions):
         key.update(len(part).to_bytes(4, "little") + part)
     path = folder / f"ruleset-{key.hexdigest()[:32]}.hsdb"
     try:

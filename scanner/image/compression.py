@@ -84,7 +84,7 @@ def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
     """
     if kind == "gzip":
         # Members that follow one another are one stream (RFC 1952, 2.2); eStargz layers are made of thousands.
-        return cast(BinaryIO, igzip.IGzipFile(fileobj=stream, mode="rb"))
+        return cast(BinaryIO, igzip.IGzipFile(fileobj=stream, mode="rb"))  # type: ignore[no-untyped-call] # ships none
     if kind == "zstd":
         codec = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         return cast(BinaryIO, codec.stream_reader(stream, read_across_frames=True, read_size=1 << 17))
@@ -95,5 +95,13 @@ def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
     return stream
 
 
-DECOMPRESSION_ERRORS = (OSError, EOFError, ValueError, zstandard.ZstdError, lzma.LZMAError, igzip.BadGzipFile, FormatError)
+DECOMPRESSION_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    zstandard.ZstdError,
+    lzma.LZMAError,
+    igzip.BadGzipFile,
+    FormatError,
+)
 """What reading a damaged compressed stream raises, whatever the codec."""

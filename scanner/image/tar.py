@@ -46,7 +46,7 @@ class Member(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The name as text; bytes that are no UTF-8 are shown as ``\\xNN``."""
+        r"""The name as text; bytes that are no UTF-8 are shown as ``\xNN``."""
         return self.name.decode("utf-8", "backslashreplace")
 
 
@@ -95,7 +95,7 @@ _PAX_RECORD = re.compile(rb"(\d{1,20}) ([^=]+)=")
 
 
 def parse_pax(body: bytes) -> dict[bytes, bytes]:
-    """Records of a pax extended header: ``length key=value\\n``, the length counting the whole record.
+    r"""Records of a pax extended header: ``length key=value\n``, the length counting the whole record.
 
     Raises:
         FormatError: a record's length does not fit.

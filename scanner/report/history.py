@@ -1,16 +1,24 @@
 """An image told as the instructions it came from, with what leaked through each of them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Finding, HistoryLine, ImageReport, Instruction, LayerReport, Occurrence, ScanReport
+from scanner.finding import (
+    Finding,
+    HistoryLine,
+    ImageReport,
+    Instruction,
+    LayerReport,
+    Occurrence,
+    ScanReport,
+)
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
-from scanner.report.table import PLACES, heading
+from scanner.report.table import heading
 from scanner.report.text import plural, size
 from scanner.report.words import Words
 
@@ -18,9 +26,8 @@ COLUMNS = 80
 """Width from which an instruction stands beside its number, date, size and layer; else below them."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?=T|$)")
-_LEFT = 38  # columns of what stands before the instruction
 
-_Place = tuple[Finding, Occurrence | None]
+_Leak = tuple[Finding, Sequence[Occurrence]]
 
 
 def write(report: ScanReport, stream: TextIO, options: Options) -> None:
@@ -57,6 +64,7 @@ class _Story:
 
     def __init__(self, page: Page, words: Words, image: ImageReport, *, beside: bool) -> None:
         self.page, self.words, self.image, self.beside = page, words, image, beside
+        self.base = {layer.index for layer in image.layers if layer.origin == "base"}
         self.told: set[int] = set()  # positions of the findings that were put under some line
 
     def tell(self) -> None:
@@ -69,19 +77,23 @@ class _Story:
         left = [finding for at, finding in enumerate(self.image.findings) if at not in self.told]
         if left:
             self.page.line(Text("tied to no instruction"), indent=1)
-            self._findings((finding, finding.occurrences[0]) for finding in left)
+            self._findings((finding, finding.occurrences) for finding in left)
 
     def _line(self, line: HistoryLine) -> None:
         index = line.instruction.history_index
         told = self.words.instruction(line.instruction)
         if not line.sure and line.instruction.basis != "guess":
             told += " (its layer is a guess)"
+        if line.layer in self.base:
+            told += " [base image]"
         layer = "" if line.layer is None else f"layer {line.layer}"
         self._columns("" if index is None else str(index), line.created, line.size if layer else None, layer, told)
         self._findings(self._blamed(line.instruction))
 
     def _layer(self, layer: LayerReport) -> None:
-        told = f"no entry of its own, {self.words.instruction(layer.instruction)}"
+        told = "no entry in the history"
+        if layer.instruction:
+            told = f"no entry of its own; {self.words.instruction(layer.instruction)}"
         self._columns("", "", layer.size, f"layer {layer.index}", told)
         self._findings(self._within(layer.index))
 
@@ -91,12 +103,12 @@ class _Story:
         amount = "-" if stored is None else size(stored)
         facts = f"{number or '-':>3}  {date:<10}  {amount:>10}  {layer:<9}"
         if self.beside:
-            self.page.line(text((facts, "dim"), Text("  " + told)), hang=_LEFT)
+            self.page.beside(Text(f"{facts}  ", "dim"), Text(told))
         else:
             self.page.line(text((facts.rstrip(), "dim")), hang=5)
             self.page.line(Text(told), indent=5)
 
-    def _blamed(self, instruction: Instruction) -> Iterable[_Place]:
+    def _blamed(self, instruction: Instruction) -> Iterator[_Leak]:
         """The findings that entered or lie where an instruction put them, each with a place to name."""
         index = instruction.history_index
         if index is None:
@@ -105,21 +117,29 @@ class _Story:
             here = [place for place in finding.occurrences if _index(place.instruction) == index]
             if here or _index(finding.introduced_by) == index:
                 self.told.add(at)
-                yield finding, here[0] if here else None
+                yield finding, here
 
-    def _within(self, layer: int) -> Iterable[_Place]:
+    def _within(self, layer: int) -> Iterator[_Leak]:
         for at, finding in enumerate(self.image.findings):
-            here = [place for place in finding.occurrences if place.layer == layer and _index(place.instruction) is None]
+            here = [
+                place for place in finding.occurrences if place.layer == layer and _index(place.instruction) is None
+            ]
             if here:
                 self.told.add(at)
-                yield finding, here[0]
+                yield finding, here
 
-    def _findings(self, places: Iterable[_Place]) -> None:
-        for finding, place in places:
+    def _findings(self, leaks: Iterable[_Leak]) -> None:
+        for finding, places in leaks:
             where = ""
-            if place is not None:
-                removal = self.words.removal(place, self.image)
-                where = f"  in {self.words.place(place)}" + (f" ({removal})" if removal else "")
+            if places:
+                removal = self.words.removal(places[0], self.image)
+                where = f"  in {self.words.place(places[0])}" + (f" ({removal})" if removal else "")
+            if len(places) > 1:
+                where += f" and {plural(len(places) - 1, 'more place')}"
             reason = f"  downgraded: {self.words.say(finding.downgraded)}" if finding.downgraded else ""
             told = f"  {finding.signature.name}  {self.words.secret(finding)}{where}{reason}"
             self.page.line(text(severity_text(finding.severity), told), indent=5, hang=7)
+
+
+def _index(instruction: Instruction | None) -> int | None:
+    return instruction.history_index if instruction else None

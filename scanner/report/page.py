@@ -48,9 +48,9 @@ def print_to(stream: TextIO, options: Options, printer: Callable[[Console], None
     stream.write(buffer.getvalue().encode(encoding, "backslashreplace").decode(encoding))
 
 
-def severity_text(severity: Severity, width: int = 0) -> Text:
-    """A severity in capitals and its colour, padded to ``width``."""
-    return Text(str(severity).upper().ljust(width), _COLORS[severity])
+def severity_text(severity: Severity) -> Text:
+    """A severity in capitals and its colour."""
+    return Text(str(severity).upper(), _COLORS[severity])
 
 
 def text(*parts: str | Text | tuple[str, str]) -> Text:
@@ -87,6 +87,15 @@ class Page:
         first, rest = (min(blanks, width // 2) for blanks in (indent, indent if hang is None else hang))
         self._print(Text(" " * first), content, rest)
 
+    def beside(self, lead: Text, content: Text) -> None:
+        """A paragraph to the right of what leads it.
+
+        Args:
+            lead: what stands left of its first line, blanks at its end included; much narrower than the page.
+            content: what to print.
+        """
+        self._print(lead, content, lead.cell_len)
+
     def row(self, label: str, content: Text, *, indent: int = 4, deeper: int = 0) -> None:
         """A labelled paragraph; on a narrow page the label is its first words.
 
@@ -98,14 +107,14 @@ class Page:
         """
         if self.wide:
             lead = Text(" " * indent + label.ljust(_LABEL) + " " * deeper, "dim")
-            self._print(lead, content, len(lead))
+            self.beside(lead, content)
         elif label:
             self.line(text((f"{label}  ", "dim"), content), indent=indent, hang=indent + 2)
         else:
             self.line(content, indent=indent + 2 + deeper)
 
     def _print(self, lead: Text, content: Text, hang: int) -> None:
-        room = max(1, self._console.width - max(len(lead), hang))
+        room = max(1, self._console.width - max(lead.cell_len, hang))
         for line in content.wrap(self._console, room, overflow="fold") or [Text()]:
             line.rstrip()
             # Wrapped already: the console must neither wrap nor cut it again.

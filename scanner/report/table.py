@@ -10,7 +10,7 @@ from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
 from scanner.report.text import plural, size
-from scanner.report.words import Words
+from scanner.report.words import SHORT, Words
 
 PLACES = 8
 """Places of a secret that are listed; a key in every layer of a large image has hundreds."""
@@ -57,7 +57,11 @@ def heading(page: Page, words: Words, image: ImageReport) -> None:
         words: of the report.
         image: the image.
     """
-    facts = [words.say(image.platform), words.digest(image.digest or image.image_id), _NOUNS.get(image.kind, image.kind)]
+    facts = [
+        words.say(image.platform),
+        words.digest(image.digest or image.image_id),
+        _NOUNS.get(image.kind, image.kind),
+    ]
     page.line(text((words.say(image.name), "bold"), "  ", ("  ".join(filter(None, facts)), "dim")), hang=2)
     for reference in image.references[1:]:
         page.line(text(("also ", "dim"), words.say(reference)), indent=2, hang=4)
@@ -90,6 +94,8 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     for occurrence in finding.occurrences[:PLACES]:
         page.row(label, Text(words.place(occurrence)))
         label = ""
+        if occurrence.instruction not in (None, finding.introduced_by):
+            page.row("", Text(f"through {words.instruction(occurrence.instruction, SHORT)}"), deeper=2)
         if fate := words.fate(occurrence, image):
             page.row("", text((fate, "" if occurrence.state == "present" else "yellow")), deeper=2)
     if (more := len(finding.occurrences) - PLACES) > 0:
@@ -113,10 +119,10 @@ def _downgraded(page: Page, words: Words, finding: Finding) -> None:
 def _coverage(page: Page, words: Words, coverage: Coverage, *, clean: bool) -> None:
     amount = f"{plural(coverage.layers, 'layer')}, {plural(coverage.files, 'file')}, {size(coverage.bytes)}"
     if coverage.complete:
-        page.line(text(("no secrets found, ", "green") if clean else "", f"all was read: {amount}"), indent=2)
+        page.line(text(("no secrets found, ", "green") if clean else "", f"everything was read: {amount}"), indent=2)
         return
     found = "no secrets found in what was read, but " if clean else ""
-    page.line(text((f"{found}not all was read", "bold yellow"), f": {amount}, without"), indent=2, hang=4)
+    page.line(text((f"{found}not everything was read", "bold yellow"), f": {amount}, and not"), indent=2, hang=4)
     for skip in coverage.skipped:
         if not skip.complete:
             missed = f" ({size(skip.bytes)})" if skip.bytes > 0 else ""
@@ -140,14 +146,16 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
         if summary.secrets == summary.findings:
             told = f"{plural(summary.secrets, 'secret')} in {images}: {graded}"
         else:
-            told = f"{plural(summary.findings, 'finding')} in {images}, of {plural(summary.secrets, 'secret')}: {graded}"
+            told = (
+                f"{plural(summary.findings, 'finding')} in {images}, of {plural(summary.secrets, 'secret')}: {graded}"
+            )
     if summary.recoverable:
         of = "" if summary.recoverable == summary.findings == 1 else f"{summary.recoverable:,} of them "
         notes.append(f"{of}not visible in the container but recoverable")
     if summary.downgraded:
         notes.append(f"{summary.downgraded:,} downgraded")
     if any(not image.coverage.complete for image in report.images):
-        notes.append("not all was read")
+        notes.append("not everything was read")
     if summary.failures:
         notes.append(f"{plural(summary.failures, 'target')} could not be read")
     return "; ".join((told, *notes))

@@ -13,16 +13,18 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 # Letters and marks that nobody sees: combining grapheme joiner, Hangul and Khmer fillers, variation selectors.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-f]{32,128}")
 
 
 def safe(text: str) -> str:
-    """``text`` on one line, with every character escaped that is not plainly visible.
+    r"""``text`` on one line, with every character escaped that is not plainly visible.
 
     Control characters, escape sequences, bidirectional overrides, zero-width characters and blanks other than the
-    space become ``\\x1b`` or ``\\u202e``; printable text of any script stays as it is, backslashes included.
+    space become ``\x1b`` or ``\u202e``; printable text of any script stays as it is, backslashes included.
 
     Args:
         text: anything.

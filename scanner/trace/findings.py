@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from scanner.detect.matcher import Hit
 from scanner.finding import Finding, Instruction, Occurrence, fingerprint
-from scanner.hits import FieldHit, FileHit, ImageScan
+from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.trace.attribution import Attribution
 from scanner.trace.lifecycle import File, fates
 
@@ -41,9 +41,9 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
 
 
 def _occurrences(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
+    yield from _files(scan, attribution)
     for field_hit in scan.fields:
         yield field_hit.hit, _field(field_hit, attribution)
-    yield from _files(scan, attribution)
 
 
 def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
@@ -84,17 +84,14 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occ
     known = fates(scan.layers, asked) if scan.image.kind in ("image", "filesystem") else {}
     for index, found, name in named:
         fate = known.get((index, name, found.ordinal if name == found.name else 1 << 62))
-        yield found.hit, _file(scan, attribution, index, found, name, fate.state if fate else None, fate and fate.layer)
+        yield (
+            found.hit,
+            _file(scan, attribution, index, found, name, fate),
+        )
 
 
 def _file(
-    scan: ImageScan,
-    attribution: Attribution,
-    index: int,
-    found: FileHit,
-    name: bytes,
-    state: str | None,
-    removed_in: int | None,
+    scan: ImageScan, attribution: Attribution, index: int, found: FileHit, name: bytes, fate: Fate | None
 ) -> Occurrence:
     ref, layer = scan.image.layers[index], scan.layers[index]
     computed = layer.digest if layer else ""
@@ -106,8 +103,8 @@ def _file(
         path=name.decode("utf-8", "backslashreplace"),
         line=found.line or None,
         offset=found.offset,
-        state=state,
-        removed_by=attribution.layer(removed_in) if removed_in is not None else None,
+        state=fate.state if fate else None,
+        removed_by=attribution.layer(fate.layer) if fate and fate.layer is not None else None,
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
     )

@@ -339,4 +339,3 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise TargetError(f"{path}: {error.strerror}") from None
     with file:
         yield cast(BinaryIO, file)
-

@@ -56,7 +56,9 @@ def _image(container: Container, config_name: str, layers: list[Any], tags: list
     names = [_name(layer) for layer in layers]
     if len(ids) != len(names):
         where = f"{container.name}: manifest.json"
-        skips.append(Skip(where, f"lists {len(names)} layers, the config {len(ids)} diff_ids: none is checked", 0, True))
+        skips.append(
+            Skip(where, f"lists {len(names)} layers, the config {len(ids)} diff_ids: none is checked", 0, True)
+        )
         ids = ("",) * len(names)
     refs = []
     for index, (name, diff_id) in enumerate(zip(names, ids, strict=True)):

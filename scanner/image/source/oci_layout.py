@@ -82,16 +82,18 @@ def _read(walk: _Walk, digest: str, kind: str, subtype: str = "") -> Document | 
         data = walk.container.read(name)
         algorithm, _, claimed = digest.partition(":")
         if algorithm in ("sha256", "sha512") and hashlib.new(algorithm, data).hexdigest() != claimed:
-            walk.skip(name, f"digest does not match: the {kind}'s bytes are not those its name promises", complete=True)
+            walk.skip(
+                name,
+                f"digest does not match: the {kind}'s bytes are not those its name promises",
+                complete=True,
+            )
         return parse_document(kind, name, data, subtype)
     except FormatError as error:
         walk.skip(name, str(error))
         return None
 
 
-def _index(
-    walk: _Walk, index: Document, names: tuple[str, ...], parents: tuple[Document, ...], depth: int
-) -> None:
+def _index(walk: _Walk, index: Document, names: tuple[str, ...], parents: tuple[Document, ...], depth: int) -> None:
     value = as_map(index.value)
     if as_map(value.get("config")).get("mediaType") == CACHE_CONFIG or _old_cache(value):
         walk.images.append(_old_cache_image(walk, index, value, names))
@@ -108,7 +110,11 @@ def _reference(descriptor: Mapping[str, Any]) -> str:
 
 
 def _descriptor(
-    walk: _Walk, descriptor: Mapping[str, Any], names: tuple[str, ...], parents: tuple[Document, ...], depth: int
+    walk: _Walk,
+    descriptor: Mapping[str, Any],
+    names: tuple[str, ...],
+    parents: tuple[Document, ...],
+    depth: int,
 ) -> None:
     digest = as_text(descriptor.get("digest"))
     if digest in walk.seen:
@@ -121,7 +127,11 @@ def _descriptor(
     if walk.container.size(blob_name(digest)) < 0:
         platform = platform_of(descriptor.get("platform"))
         # The containerd image store exports the whole index and one platform's blobs: nothing here goes unread.
-        walk.skip(digest or "descriptor", f"manifest {platform} is not in the archive".replace("  ", " "), complete=True)
+        walk.skip(
+            digest or "descriptor",
+            f"manifest {platform} is not in the archive".replace("  ", " "),
+            complete=True,
+        )
         return
     document = _read(walk, digest, "manifest")
     if document is None:
@@ -149,7 +159,9 @@ def _attests(manifest: Mapping[str, Any]) -> bool:
     if as_text(manifest.get("artifactType")) == "application/vnd.docker.attestation.manifest.v1+json":
         return True
     layers = as_list(manifest.get("layers"))
-    return bool(layers) and all(as_text(as_map(raw).get("mediaType")).startswith("application/vnd.in-toto") for raw in layers)
+    return bool(layers) and all(
+        as_text(as_map(raw).get("mediaType")).startswith("application/vnd.in-toto") for raw in layers
+    )
 
 
 def _attestation(walk: _Walk, descriptor: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
