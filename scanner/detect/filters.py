@@ -98,7 +98,10 @@ _CODE = re.compile(
 
 def placeholder(candidate: Candidate) -> bool:
     """A value that documentation puts where the secret goes."""
-    return bool(_PLACEHOLDER.search(candidate.secret)) or len(set(candidate.secret)) < 4
+    found = _PLACEHOLDER.search(candidate.secret)
+    if found and (len(found.group()) > 5 or not looks_random(candidate.secret)):
+        return True  # a random value may well hold four x in a row, or the letters of a short word
+    return len(set(candidate.secret)) < 4
 
 
 def templated(candidate: Candidate) -> bool:
@@ -194,6 +197,8 @@ def undigited(candidate: Candidate) -> bool:
 
 def misnamed(candidate: Candidate) -> bool:
     """A value whose name ends in what goes with a secret but is none: ``PASSWORD_FILE``, ``token_url``."""
+    if candidate.name in {"PWD", "OLDPWD"}:
+        return True  # the shell's working directory
     return bool(_MISNAMED.search(candidate.name)) or "page token" in candidate.own_lead
 
 
@@ -279,8 +284,8 @@ _PAIRS = frozenset(
     # letters are one of them one time in five.
     "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
     "ne ea ra ce li ch ll be ma si om ur ss wo pa rd ad mi ec et ke ey us my un am ab di fo el la em ge tr no ut ho so "
-    "lo ta sa il ot ct ns nc cr ry pt ok ty ig ag gi op pe pr ap ac ca fi im mp po su ur ul ts ir ol ov ew ex bl bu cl ck "
-    "ki ak wi wa we vi tu ub if ds rs".split()
+    "lo ta sa il ot ct ns nc cr ry pt ok ty ig ag gi op pe pr ap ac ca fi im mp po su ur ul ts ir ol ov ew ex bl bu cl "
+    "ck ki ak wi wa we vi tu ub if ds rs".split()
 )
 _LEET = str.maketrans("013457@$", "oieastas")
 _EXPRESSION = re.compile(

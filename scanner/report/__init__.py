@@ -31,7 +31,7 @@ Writer = Callable[[ScanReport, TextIO, Options], None]
 
 
 def _from_module(name: str) -> Writer:
-    """The ``write`` of a module of this package, imported on its first call: rich alone costs a tenth of a second."""
+    """The ``write`` of a module of this package, imported on its first call: rich adds some 30 ms to every start."""
 
     def write(report: ScanReport, stream: TextIO, options: Options) -> None:
         writer = cast(Writer, import_module(f"{__name__}.{name}").write)

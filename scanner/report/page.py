@@ -115,6 +115,8 @@ class Page:
 
     def _print(self, lead: Text, content: Text, hang: int) -> None:
         room = max(1, self._console.width - max(lead.cell_len, hang))
+        if content.cell_len <= self._console.width - lead.cell_len:
+            room = content.cell_len or 1
         for line in content.wrap(self._console, room, overflow="fold") or [Text()]:
             line.rstrip()
             # Wrapped already: the console must neither wrap nor cut it again.

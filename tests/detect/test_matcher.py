@@ -1,0 +1,132 @@
+"""The matcher: one call of the database a block, and a closer look where it hit."""
+
+import marshal
+import random
+from pathlib import Path
+
+from scanner.detect.matcher import Matcher
+from scanner.detect.ruleset import Ruleset
+from scanner.detect.signature import Confidence
+from tests.detect.engine import Part, found, matcher, signature
+
+TOKEN = b"acme_" + b"0k3j5h7g9f"
+
+
+def whole(data: bytes, path: str = "") -> list[Part]:
+    return [Part(0, len(data), path)]
+
+
+def test_finds_a_secret_and_where_it_starts(tmp_path: Path) -> None:
+    data = b"TOKEN=" + TOKEN + b"\n"
+
+    (hit,) = matcher(tmp_path, signature()).scan(data, whole(data))
+
+    assert (hit.start, hit.secret) == (6, TOKEN)
+
+
+def test_a_match_outside_of_all_regions_is_no_hit(tmp_path: Path) -> None:
+    data = TOKEN + b" " * 20 + TOKEN
+
+    hits = matcher(tmp_path, signature()).scan(data, [Part(30, len(data))])
+
+    assert [hit.start for hit in hits] == [35]
+
+
+def test_a_region_ends_what_the_pattern_sees(tmp_path: Path) -> None:
+    data = TOKEN + b"more"
+
+    assert found(matcher(tmp_path, signature()).scan(data, [Part(0, len(TOKEN)), Part(len(TOKEN), len(data))])) == [
+        ("acme-token", TOKEN)
+    ]
+
+
+def test_a_secret_across_two_regions_is_no_hit(tmp_path: Path) -> None:
+    assert matcher(tmp_path, signature()).scan(TOKEN, [Part(0, 12), Part(12, 15)]) == []
+
+
+def test_blocks_that_overlap_report_a_secret_once_wherever_the_cut_is(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature())
+    data = b"." * 40 + TOKEN + b"." * 40
+    counts = []
+    for cut in range(1, len(data)):
+        first = engine.scan(data, whole(data), 0, cut)
+        second = engine.scan(data, whole(data), cut, len(data))
+        counts.append(len(first) + len(second))
+
+    assert set(counts) == {1}
+
+
+def test_the_signature_that_says_most_wins_the_bytes(tmp_path: Path) -> None:
+    generic = signature(
+        id="generic", generic=True, prefilter=("TOKEN=[a-z_]{4}",), pattern="TOKEN=(?P<secret>[a-z0-9_]{8,})"
+    )
+    data = b"TOKEN=" + TOKEN
+
+    assert found(matcher(tmp_path, generic, signature()).scan(data, whole(data))) == [("acme-token", TOKEN)]
+
+
+def test_a_keyword_must_stand_in_the_window(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature(keywords=("Acme-Cloud",)))
+    near, far = b"# acme-cloud\n" + TOKEN, b"acme-cloud" + b" " * 100 + TOKEN
+
+    assert len(engine.scan(near, whole(near))) == 1
+    assert engine.scan(far, whole(far)) == []
+
+
+def test_entropy_refuses_a_value_that_does_not_surprise(tmp_path: Path) -> None:
+    data = b"acme_aaaaaaaaaa"
+
+    assert matcher(tmp_path, signature(entropy=3.0)).scan(data, whole(data)) == []
+
+
+def test_a_signature_with_paths_asks_for_a_file(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature(paths=r"(^|/)\.acmerc$"))
+
+    assert len(engine.scan(TOKEN, whole(TOKEN, "root/.acmerc"))) == 1
+    assert engine.scan(TOKEN, whole(TOKEN, "root/other")) == []
+    assert engine.scan(TOKEN, whole(TOKEN)) == []
+
+
+def test_a_failed_proof_lowers_the_confidence_and_keeps_the_hit(tmp_path: Path) -> None:
+    (hit,) = matcher(tmp_path, signature(proof="crc32-base62")).scan(TOKEN, whole(TOKEN))
+
+    assert (hit.confidence, hit.proof) == (Confidence.LOW, "checksum does not match")
+
+
+def test_a_documented_example_is_reported_with_the_reason(ruleset: Ruleset) -> None:
+    data = b"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE"
+
+    assert [hit.downgraded for hit in Matcher(ruleset).scan(data, whole(data))] == [
+        "AWS documentation's example key id"
+    ]
+
+
+def test_one_key_has_one_canonical_form_however_it_is_wrapped(ruleset: Ruleset) -> None:
+    body = "".join(random.Random(1).choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=240))
+    lines = ["-----BEGIN PRIVATE KEY-----", body[:64], body[64:128], body[128:192], body[192:], "-----END PRIVATE KEY-----"]
+    copies = ["\n".join(lines), "\r\n".join(lines), "\\n".join(lines), "\n    ".join(lines)]
+    engine = Matcher(ruleset)
+
+    canonical = {hit.canonical for text in copies for hit in engine.scan(text.encode(), whole(text.encode()))}
+
+    assert len(canonical) == 1
+
+
+def test_a_token_in_compiled_python_ends_where_its_string_does(tmp_path: Path) -> None:
+    data = marshal.dumps((TOKEN.decode(), "zzz", 7))
+
+    assert found(matcher(tmp_path, signature()).scan(data, whole(data, "app/x.pyc"))) == [("acme-token", TOKEN)]
+
+
+def test_binary_bytes_end_a_token(tmp_path: Path) -> None:
+    data = b"\x00\xff" + TOKEN + b"\x80\x01"
+
+    assert found(matcher(tmp_path, signature()).scan(data, whole(data))) == [("acme-token", TOKEN)]
+
+
+def test_many_hits_in_one_block_keep_their_order(tmp_path: Path) -> None:
+    data = b"\n".join(b"acme_%010d" % number for number in range(1000))
+
+    hits = matcher(tmp_path, signature()).scan(data, whole(data))
+
+    assert [hit.start for hit in hits] == list(range(0, 16 * 1000, 16))

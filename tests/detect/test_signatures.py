@@ -1,0 +1,43 @@
+"""Every signature is tested by its own examples, through the real engine."""
+
+import pytest
+
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
+from scanner.detect.ruleset import Ruleset
+from scanner.detect.selftest import check_examples
+
+
+def test_every_example_is_found_exactly_and_no_counter_example_is(ruleset: Ruleset) -> None:
+    assert [f"{f.signature}: {f.reason}" for f in check_examples(ruleset)] == []
+
+
+def test_there_are_at_least_eighty_kinds(ruleset: Ruleset) -> None:
+    assert len(ruleset.signatures) >= 80
+
+
+def test_no_signature_looks_further_than_blocks_overlap(ruleset: Ruleset) -> None:
+    assert [s.id for s in ruleset.signatures if s.before > LOOKBEHIND or s.after > LOOKAHEAD] == []
+
+
+def test_every_signature_says_what_it_opens_and_what_to_do(ruleset: Ruleset) -> None:
+    assert [s.id for s in ruleset.signatures if not s.opens or not s.remediation] == []
+
+
+def test_every_signature_has_an_example_and_a_counter_example(ruleset: Ruleset) -> None:
+    assert [s.id for s in ruleset.signatures if not s.examples or not s.counterexamples] == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "aws-access-key-id",
+        "npm-access-token",
+        "github-personal-access-token",
+        "stripe-secret-key",
+        "openssh-private-key",
+        "json-web-token",
+        "slack-bot-token",
+    ],
+)
+def test_the_kinds_people_ask_for_first_are_there(kind: str, ruleset: Ruleset) -> None:
+    assert kind in {sig.id for sig in ruleset.signatures}

@@ -1,0 +1,46 @@
+from dataclasses import replace
+
+import pytest
+
+from scanner.finding import Occurrence
+from scanner.report.summary import is_recoverable, summarize
+
+from .factory import DELETED, DOWNGRADED, IN_ENV, IN_HISTORY, LEAKED_KEY, PUBLIC, finding, image, report
+
+OLD_CONFIG = replace(IN_ENV, document="v1", path="0/json")
+UNKNOWN = replace(PUBLIC, state=None)
+
+
+@pytest.mark.parametrize(
+    ("places", "recoverable"),
+    [
+        ((DELETED,), True),
+        ((IN_HISTORY,), True),
+        ((OLD_CONFIG,), True),
+        ((replace(DELETED, state="overwritten"), replace(DELETED, state="hidden")), True),
+        ((PUBLIC,), False),
+        ((UNKNOWN,), False),
+        ((IN_ENV,), False),
+        ((DELETED, PUBLIC), False),
+        ((DELETED, IN_ENV), False),
+    ],
+)
+def test_a_secret_is_recoverable_when_only_the_image_still_has_it(
+    places: tuple[Occurrence, ...], recoverable: bool
+) -> None:
+    assert is_recoverable(image(), finding(*places)) is recoverable
+
+
+def test_nothing_is_hidden_from_a_container_where_there_is_none() -> None:
+    assert not is_recoverable(image(kind="build-cache"), finding(DELETED))
+
+
+def test_what_was_downgraded_is_counted_apart() -> None:
+    told = summarize(report(image(LEAKED_KEY, DOWNGRADED)))
+
+    assert (told.findings, told.secrets, told.downgraded, told.recoverable) == (1, 1, 1, 1)
+
+
+def test_a_failure_makes_a_report_incomplete() -> None:
+    assert summarize(report(image())).complete
+    assert not summarize(report(image(), failures=(("x", "y"),))).complete

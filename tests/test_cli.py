@@ -1,0 +1,161 @@
+"""The command as a user runs it: what it prints, where, and how it exits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SAMPLES
+
+DELETED = str(SAMPLES / "deleted" / "image.tar.gz")
+CLEAN = str(SAMPLES / "secret-mount" / "image.tar.gz")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from scanner.cli import main; main()", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "100", **environment}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("scan", CLEAN), 0),
+        (("scan", DELETED), 1),
+        (("scan", "--no-fail", DELETED), 0),
+        (("scan", "--fail-on", "critical", DELETED), 1),
+        (("scan", "--fail-on", "critical", str(SAMPLES / "multi-stage" / "image.tar.gz")), 0),
+        (("scan",), 2),
+        (("scan", "--fail-on", "enormous", DELETED), 2),
+        (("scan", "--format", "stone", DELETED), 2),
+        (("scan", "/nowhere/image.tar"), 3),
+        (("scan", "--no-fail", "/nowhere/image.tar", CLEAN), 3),
+        (("scan", "/nowhere/image.tar", DELETED), 1),
+        (("history", DELETED), 0),
+        (("history", "/nowhere/image.tar"), 3),
+        (("signatures", "test"), 0),
+        (("signatures", "list"), 0),
+        (("signatures", "show", "npm-access-token"), 0),
+        (("signatures", "show", "no-such-thing"), 2),
+    ],
+)
+def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
+    assert run(*arguments).returncode == code
+
+
+def test_an_archive_cut_short_is_read_as_far_as_it_goes_and_exits_4(tmp_path: Path) -> None:
+    whole = (SAMPLES / "copy" / "image.tar").read_bytes()
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(whole[:-1536])
+
+    done = run("scan", "--no-fail", "--format", "json", str(cut))
+
+    (image,) = json.loads(done.stdout)["images"]
+    assert (done.returncode, image["coverage"]["complete"], len(image["findings"])) == (4, False, 3)
+
+
+def test_a_target_that_fails_is_one_line_and_the_others_are_still_reported() -> None:
+    done = run("scan", "--format", "json", "/nowhere/image.tar", DELETED)
+
+    assert done.stderr == "layerleak: /nowhere/image.tar: No such file or directory\n"
+    assert [i["target"] for i in json.loads(done.stdout)["images"]] == [DELETED]
+
+
+def test_nothing_but_the_report_is_on_stdout_and_nothing_on_stderr() -> None:
+    done = run("scan", "--format", "json", DELETED)
+
+    assert json.loads(done.stdout)["schema"] == "layerleak/report/1"
+    assert done.stderr == ""
+
+
+def test_progress_goes_to_stderr_when_asked_for() -> None:
+    done = run("scan", "--format", "json", "--progress", DELETED)
+
+    assert "image.tar.gz" in done.stderr
+    assert json.loads(done.stdout)["images"]
+
+
+def test_the_secret_is_shown_only_when_asked_for() -> None:
+    secret = json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][0]["secret"]
+    image = str(SAMPLES / "arg" / "image.tar.gz")
+    for form in ("table", "json"):
+        assert secret not in run("scan", "--format", form, image).stdout
+        assert secret in run("scan", "--format", form, "--show-secrets", image).stdout
+    assert secret not in run("history", image).stdout
+
+
+def test_a_report_written_to_a_file_is_the_users_own(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+
+    done = run("scan", "--format", "json", "-o", str(report), DELETED)
+
+    assert (done.stdout, json.loads(report.read_text())["images"][0]["target"]) == ("", DELETED)
+    assert report.stat().st_mode & 0o077 == 0
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    done = run("scan", "-o", str(tmp_path / "no" / "report"), DELETED)
+
+    assert (done.returncode, done.stderr) == (2, f"layerleak: {tmp_path}/no/report: No such file or directory\n")
+
+
+def test_no_colour_is_printed_to_a_pipe_unless_asked_for() -> None:
+    assert "\x1b[" not in run("scan", DELETED).stdout
+    assert "\x1b[" in run("scan", "--color", DELETED).stdout
+
+
+def test_own_signatures_take_the_place_of_the_built_in_ones(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(
+        '[provider]\nid = "acme"\nname = "Acme"\n[[signature]]\nid = "acme-key"\nname = "Acme key"\n'
+        'severity = "low"\nconfidence = "low"\nprefilter = "BEGIN OPENSSH"\npattern = "BEGIN OPENSSH"\n'
+        'examples = ["-----«BEGIN OPENSSH»-----"]\n'
+    )
+
+    done = run("scan", "--format", "json", "--signatures", str(tmp_path), DELETED)
+
+    assert [f["signature"]["id"] for f in json.loads(done.stdout)["images"][0]["findings"]] == ["acme-key"]
+
+
+def test_a_malformed_signature_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text("[[")
+
+    done = run("scan", "--signatures", str(tmp_path), DELETED)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"layerleak: {tmp_path}/acme.toml: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_failing_example_is_told_and_makes_the_test_command_fail(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(
+        '[provider]\nid = "acme"\nname = "Acme"\n[[signature]]\nid = "acme-key"\nname = "Acme key"\n'
+        'severity = "low"\nconfidence = "low"\nprefilter = "acme_[a-z]{4}"\npattern = "acme_[a-z]{8}"\n'
+        'examples = ["«acme_abc»"]\n'
+    )
+
+    done = run("signatures", "test", "--signatures", str(tmp_path))
+
+    assert done.returncode == 1
+    assert "acme-key: expected 'acme_abc'" in done.stderr
+
+
+def test_the_scan_works_without_a_home(tmp_path: Path) -> None:
+    gone = str(tmp_path / "none" / "such")
+    (tmp_path / "none").write_text("a file where a folder should be")
+
+    done = run("scan", DELETED, HOME=gone, XDG_CACHE_HOME=gone, XDG_DATA_HOME=gone, LAYERLEAK_KEY="")
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_help_does_not_load_the_engine() -> None:
+    code = "import sys; sys.argv = ['layerleak', '--help']\ntry:\n    from scanner.cli import main; main()\n"
+    code += "except SystemExit:\n    print(sorted({'hyperscan', 'rich', 'docker', 'detect_secrets'} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"

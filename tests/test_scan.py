@@ -1,0 +1,143 @@
+"""The whole path, on images that real builders made."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner import TargetError, scan_image
+from scanner.detect.ruleset import Ruleset
+from scanner.finding import Finding, ImageReport, Occurrence
+from scanner.scan import Scanner
+from tests.conftest import ROOT, SAMPLES
+
+LESSONS = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
+
+
+def expected(lesson: str) -> Any:
+    return json.loads((SAMPLES / lesson / "expected.json").read_text())
+
+
+def scanned(lesson: str, ruleset: Ruleset) -> ImageReport:
+    (image,) = Scanner(ruleset, b"k").scan(str(SAMPLES / lesson / expected(lesson)["image"]))
+    return image
+
+
+def secrets(image: ImageReport) -> dict[str, Finding]:
+    return {finding.secret.decode().strip(): finding for finding in image.findings}
+
+
+def place(occurrence: Occurrence) -> tuple[str | None, ...]:
+    blamed, remover = occurrence.instruction, occurrence.removed_by
+    return (
+        occurrence.kind,
+        occurrence.path if occurrence.kind == "file" else occurrence.field,
+        occurrence.state,
+        blamed.keyword if blamed else None,
+        remover.keyword if remover else None,
+    )
+
+
+def test_there_is_a_sample_for_every_lesson() -> None:
+    assert {"arg", "copy", "deleted", "env", "multi-stage", "overwritten", "secret-mount"} == set(LESSONS)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_sample_gives_the_secrets_it_teaches_and_no_others(lesson: str, ruleset: Ruleset) -> None:
+    wanted = {
+        finding["secret"].strip(): (finding["signature"], finding["introduced_by"])
+        for finding in expected(lesson)["findings"]
+    }
+
+    found = {
+        secret: (finding.signature.id, finding.introduced_by.keyword if finding.introduced_by else None)
+        for secret, finding in secrets(scanned(lesson, ruleset)).items()
+    }
+
+    assert found == wanted
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_sample_tells_every_place_its_state_and_who_is_to_blame(lesson: str, ruleset: Ruleset) -> None:
+    found = secrets(scanned(lesson, ruleset))
+    for finding in expected(lesson)["findings"]:
+        wanted = {
+            (o["kind"], o.get("path", o.get("field")), o.get("state"), o["keyword"], o.get("removed_by"))
+            for o in finding["occurrences"]
+        }
+        copies = set(finding.get("copies", ()))
+        places = [o for o in found[finding["secret"].strip()].occurrences if o.document != "v1"]
+
+        assert {place(o) for o in places if o.field not in copies} == wanted
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_sample_is_read_whole(lesson: str, ruleset: Ruleset) -> None:
+    assert scanned(lesson, ruleset).coverage.skipped == ()
+
+
+def test_the_samples_cover_all_states_and_carriers(ruleset: Ruleset) -> None:
+    places = [o for lesson in LESSONS for f in scanned(lesson, ruleset).findings for o in f.occurrences]
+
+    assert {o.state for o in places} == {None, "present", "deleted", "overwritten", "hidden"}
+    assert {o.instruction.keyword for o in places if o.instruction} == {"ARG", "ENV", "COPY"}
+
+
+def test_provenance_is_scanned_and_gives_dockerfile_lines(ruleset: Ruleset) -> None:
+    (image,) = Scanner(ruleset, b"k").scan(str(ROOT / "tests/data/npm-arg/buildkit-max-v1.tar"))
+    attested = [o for f in image.findings for o in f.occurrences if o.kind == "attestation"]
+
+    blamed = Counter(o.instruction.keyword for o in attested if o.instruction)
+    lines = {
+        (o.instruction.dockerfile.start_line, o.instruction.dockerfile.end_line)
+        for o in attested
+        if o.instruction and o.instruction.dockerfile
+    }
+
+    assert blamed == {"ARG": 7, "RUN": 7}
+    assert lines == {(10, 12), (13, 13), (15, 15), (17, 19), (20, 20)}
+
+
+def test_the_api_takes_a_path_and_gives_a_report() -> None:
+    report = scan_image(SAMPLES / "deleted" / "image.tar.gz")
+
+    (image,) = report.images
+    assert [(f.signature.id, f.occurrences[0].state) for f in image.findings] == [("openssh-private-key", "deleted")]
+
+
+def test_a_missing_target_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="No such file") as caught:
+        scan_image(tmp_path / "none.tar")
+
+    assert "\n" not in str(caught.value)
+
+
+_MEASURE = """
+import resource, sys
+from scanner.scan import scan_image
+(image,) = scan_image(sys.argv[1]).images
+print(image.coverage.bytes, [f.signature.id for f in image.findings], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def _peak(path: Path) -> tuple[int, str, int]:
+    done = subprocess.run([sys.executable, "-c", _MEASURE, path], capture_output=True, text=True, check=True)
+    size, rest = done.stdout.split(" ", 1)
+    found, _, peak = rest.rpartition(" ")
+    # ru_maxrss is in KiB on Linux and in bytes on macOS
+    return int(size), found, int(peak) // (1024 if sys.platform == "darwin" else 1)
+
+
+def test_memory_does_not_grow_with_the_image(tmp_path: Path, make_filesystem: Any) -> None:
+    small = _peak(make_filesystem(tmp_path / "small.tar", megabytes=16))
+    large = _peak(make_filesystem(tmp_path / "large.tar", megabytes=400))
+
+    assert small[1] == large[1] == "['npm-access-token']"
+    assert large[0] > 20 * small[0]
+    assert large[2] < 200 * 1024
+    assert large[2] - small[2] < 20 * 1024
+
