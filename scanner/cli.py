@@ -169,9 +169,8 @@ def test_signatures(folders: tuple[Path, ...]) -> None:
         click.echo(f"{failure.signature}: {failure.reason}\n  in {failure.text!r}", err=True)
     examples = sum(len(sig.examples) for sig in ruleset.signatures)
     others = sum(len(sig.counterexamples) for sig in ruleset.signatures)
-    click.echo(
-        f"{len(ruleset.signatures)} signatures, {examples} examples, {others} counter-examples: {len(failures)} failures"
-    )
+    count = len(ruleset.signatures)
+    click.echo(f"{count} signatures, {examples} examples, {others} counter-examples: {len(failures)} failures")
     sys.exit(Exit.SECRETS if failures else Exit.CLEAN)
 
 
@@ -243,7 +242,7 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
         return
     try:
         # Reports name places where secrets are, so they are the user's own.
-        file = open(output, "w", encoding="utf-8", opener=_private)
+        file = open(output, "w", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed below, by its own with
     except OSError as error:
         click.echo(f"layerleak: {output}: {error.strerror}", err=True)
         sys.exit(Exit.USAGE)

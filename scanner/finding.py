@@ -65,6 +65,7 @@ class Occurrence:
         document: kind of that document: ``config``, ``manifest``, ``index``, ``attestation``, ``v1``.
         state: of the file in the final image: ``present``, ``deleted``, ``overwritten`` or ``hidden``.
         removed_by: what removed it.
+        removed_in: index of the layer that did.
         instruction: what put the secret there.
         via: keyword of the instruction that carried the value.
     """
@@ -80,6 +81,7 @@ class Occurrence:
     document: str | None = None
     state: str | None = None
     removed_by: Instruction | None = None
+    removed_in: int | None = None
     instruction: Instruction | None = None
     via: str | None = None
 
@@ -98,6 +100,7 @@ class Finding:
         downgraded: why it does not count, or None.
         introduced_by: the instruction through which it entered, or None.
         occurrences: at least one.
+        spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
     """
 
     signature: Signature
@@ -109,6 +112,7 @@ class Finding:
     downgraded: str | None
     introduced_by: Instruction | None
     occurrences: tuple[Occurrence, ...]
+    spellings: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def redacted(self) -> str:

@@ -154,7 +154,9 @@ def test_the_scan_works_without_a_home(tmp_path: Path) -> None:
 
 def test_help_does_not_load_the_engine() -> None:
     code = "import sys; sys.argv = ['layerleak', '--help']\ntry:\n    from scanner.cli import main; main()\n"
-    code += "except SystemExit:\n    print(sorted({'hyperscan', 'rich', 'docker', 'detect_secrets'} & set(sys.modules)))"
+    code += (
+        "except SystemExit:\n    print(sorted({'hyperscan', 'rich', 'docker', 'detect_secrets'} & set(sys.modules)))"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -12,21 +12,19 @@ _SHORT = frozenset(b"zZ")  # length in one byte: short ASCII, and the same inter
 _LONG = frozenset(b"aAuts")  # length in four bytes, little endian: ASCII, Unicode and bytes, some interned
 
 
-def string_bounds(data: bytes | bytearray, lowest: int, inside: int) -> tuple[int, int] | None:
-    """The constant that the byte before ``inside`` belongs to.
+def string_bounds(data: bytes | bytearray, lowest: int, inside: int) -> Iterator[tuple[int, int]]:
+    """The constants that the byte before ``inside`` may belong to, the shortest way back first.
+
+    What looks like a head may be two characters of the string itself, so there can be several claims.
 
     Args:
         data: a buffer that holds compiled Python.
         lowest: offset at which to stop looking for the constant's head.
         inside: offset behind a byte of the constant.
 
-    Returns:
-        Offsets of its first byte and behind its last; None if no head there claims the byte.
+    Yields:
+        Offsets of a constant's first byte and behind its last.
     """
-    return next(_claims(data, lowest, inside), None)
-
-
-def _claims(data: bytes | bytearray, lowest: int, inside: int) -> Iterator[tuple[int, int]]:
     for start in range(inside - 1, lowest + 1, -1):
         if data[start - 2] & ~_FLAG_REF in _SHORT and start + data[start - 1] >= inside:
             yield start, start + data[start - 1]

@@ -133,9 +133,9 @@ class Matcher:
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
             for match in _matches(sig, data, region, end):
-                passed[index] = match.end
                 hit = _judge(sig, match, data, place, region)
                 if hit is not None:
+                    passed[index] = match.end
                     yield hit
 
 
@@ -153,18 +153,29 @@ class _Match:
 def _matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> Iterator[_Match]:
     """Matches of the pattern that hold the byte before ``end``, which is where a prefilter matched."""
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
-    text, shift, first, last = data, 0, begin, stop
-    if region.path.endswith(".pyc") and (bounds := string_bounds(data, begin, end)):
-        begin, stop = max(begin, bounds[0]), min(stop, bounds[1])
-        # A copy, since look-behind would see the length byte before the string, which may be a letter too.
-        text, shift, first, last = bytes(data[begin:stop]), begin, 0, stop - begin
-    group: str | int = "secret" if "secret" in sig.regex.groupindex else 0
-    for match in sig.regex.finditer(text, first, last):
+    if region.path.endswith(".pyc"):
+        for first, last in string_bounds(data, begin, end):
+            # A copy, since look-behind would see the length byte before the string, which may be a letter too.
+            found = list(_search(sig, bytes(data[first : min(last, stop)]), 0, first, end))
+            if found:
+                yield from found
+                return
+    yield from _search(sig, data, begin, 0, end, stop)
+
+
+def _search(
+    sig: Signature, text: bytearray | bytes, begin: int, shift: int, end: int, stop: int | None = None
+) -> Iterator[_Match]:
+    """Runs the pattern over ``text[begin:stop]``, which lies ``shift`` bytes into the block."""
+    stop = len(text) if stop is None else stop
+    for match in sig.regex.finditer(text, begin, stop):
         if match.start() + shift >= end:
             return
         if match.end() + shift >= end:
-            start_of_secret, end_of_secret = match.span(group)
-            yield _Match(match.end() + shift, start_of_secret + shift, end_of_secret + shift, begin, stop)
+            start_of_secret, end_of_secret = match.span("secret" if "secret" in sig.regex.groupindex else 0)
+            yield _Match(
+                match.end() + shift, start_of_secret + shift, end_of_secret + shift, begin + shift, stop + shift
+            )
 
 
 def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, region: Region) -> Hit | None:

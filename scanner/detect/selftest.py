@@ -1,5 +1,6 @@
 """Runs every signature's own examples through the real engine."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
     for sig in ruleset.signatures:
         if not sig.examples:
             yield Failure(sig.id, "", "has no example")
+        if reason := _broken(sig):
+            yield Failure(sig.id, sig.pattern, reason)
+            continue
         for example in sig.examples:
             if reason := _missed(sig, example, _scan(matcher, example)):
                 yield Failure(sig.id, example.text, reason)
@@ -47,6 +51,16 @@ def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
             for hit in _scan(matcher, example):
                 if hit.signature.id == sig.id and not hit.downgraded:
                     yield Failure(sig.id, example.text, f"a counter-example, but found {hit.secret.decode()!r}")
+
+
+def _broken(sig: Signature) -> str | None:
+    try:
+        pattern = sig.regex
+    except re.error as error:
+        return f"the pattern does not compile: {error}"
+    if "secret" in pattern.groupindex and pattern.search(b"") is not None:
+        return "the pattern matches nothing at all"
+    return None
 
 
 def _scan(matcher: Matcher, example: Example) -> list[Hit]:

@@ -19,15 +19,13 @@ HEAD = 512
 _ZSTD_WINDOW = 1 << 27
 """Largest zstd window, in bytes: what ``zstd --ultra -22`` writes. More would let a layer choose our memory use."""
 
-_SKIPPABLE = bytes.fromhex("502a4d18"), bytes.fromhex("5f2a4d18")
-
 
 def sniff(head: bytes) -> str:
     """Names the compression of a stream that starts with ``head``: gzip, zstd, xz, bzip2 or none."""
     if head.startswith(b"\x1f\x8b\x08"):
         return "gzip"
     # RFC 8878, 3.1.2: a stream may start with a skippable frame, 0x184D2A50 to 0x184D2A5F.
-    if head.startswith(b"\x28\xb5\x2f\xfd") or _SKIPPABLE[0] <= head[:4] <= _SKIPPABLE[1] and head[1:4] == b"*M\x18":
+    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"*M\x18" and head[0] & 0xF0 == 0x50):
         return "zstd"
     if head.startswith(b"\xfd7zXZ\0"):
         return "xz"

@@ -132,7 +132,7 @@ class _Story:
         for finding, places in leaks:
             where = ""
             if places:
-                removal = self.words.removal(places[0], self.image)
+                removal = self.words.removal(places[0])
                 where = f"  in {self.words.place(places[0])}" + (f" ({removal})" if removal else "")
             if len(places) > 1:
                 where += f" and {plural(len(places) - 1, 'more place')}"

@@ -147,6 +147,7 @@ class _Form:
             "field": self._text(occurrence.field),
             "state": occurrence.state,
             "removed_by": self._instruction(occurrence.removed_by),
+            "removed_in": occurrence.removed_in,
             "instruction": self._instruction(occurrence.instruction),
             "via": self._text(occurrence.via),
         }

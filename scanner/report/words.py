@@ -6,7 +6,7 @@ All that is returned is redacted and safe to print. Knows nothing of layout or c
 import re
 from functools import lru_cache
 
-from scanner.finding import Finding, ImageReport, Instruction, Occurrence, Redactor, ScanReport
+from scanner.finding import Finding, Instruction, Occurrence, Redactor, ScanReport
 from scanner.image.fields import escape
 from scanner.report.text import is_digest, safe, shorten
 
@@ -30,7 +30,8 @@ def redactor_of(report: ScanReport, *, show_secrets: bool) -> Redactor:
         report: where the secrets are.
         show_secrets: hide nothing.
     """
-    secrets = {finding.secret for image in report.images for finding in image.findings}
+    found = [finding for image in report.images for finding in image.findings]
+    secrets = {spelling for finding in found for spelling in (finding.secret, *finding.spellings)}
     spelled = set(secrets)
     for secret in secrets:
         # As `path` and `field` of an occurrence would have it.
@@ -126,36 +127,27 @@ class Words:
             return f"build cache {layer}{path}"
         return f"{layer}{path}"
 
-    def fate(self, occurrence: Occurrence, image: ImageReport) -> str:
+    def fate(self, occurrence: Occurrence) -> str:
         """What became of a file; empty where there is nothing to tell.
 
         Args:
             occurrence: the place.
-            image: that it is in.
         """
         if occurrence.state == "present":
             return "visible in the container"
-        removed = self.removal(occurrence, image)
+        removed = self.removal(occurrence)
         if not removed:
             return ""
         left = _LEFT.get(occurrence.state or "", "still recoverable")
         origin = "" if occurrence.layer is None else f" from layer {occurrence.layer}"
         return f"{removed} - {left}{origin}"
 
-    def removal(self, occurrence: Occurrence, image: ImageReport) -> str:
+    def removal(self, occurrence: Occurrence) -> str:
         """What removed a file and where; empty for one that was not removed."""
         if occurrence.state not in _REMOVED:
             return ""
         verb = _REMOVED[occurrence.state]
+        layer = "a later layer" if occurrence.removed_in is None else f"layer {occurrence.removed_in}"
         if occurrence.removed_by is None:
-            return f"{verb} a later layer"
-        layer = _layer_of(occurrence.removed_by, occurrence.layer, image)
-        told = f"{verb} {self.instruction(occurrence.removed_by, SHORT)}"
-        return told if layer is None else f"{told} in layer {layer}"
-
-
-def _layer_of(instruction: Instruction, above: int | None, image: ImageReport) -> int | None:
-    """The one layer above another that an instruction made, where there is only one."""
-    least = -1 if above is None else above
-    made = [layer.index for layer in image.layers if layer.instruction == instruction and layer.index > least]
-    return made[0] if len(made) == 1 else None
+            return f"{verb} {layer}"
+        return f"{verb} {self.instruction(occurrence.removed_by, SHORT)} in {layer}"

@@ -105,6 +105,7 @@ def _file(
         offset=found.offset,
         state=fate.state if fate else None,
         removed_by=attribution.layer(fate.layer) if fate and fate.layer is not None else None,
+        removed_in=fate.layer if fate else None,
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
     )
@@ -122,6 +123,7 @@ def _finding(hits: list[Hit], occurrences: list[Occurrence], key: bytes) -> Find
         downgraded=best.downgraded,
         introduced_by=_introduced_by(occurrences),
         occurrences=tuple(dict.fromkeys(occurrences)),
+        spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),
     )
 
 

@@ -103,7 +103,14 @@ def test_a_documented_example_is_reported_with_the_reason(ruleset: Ruleset) -> N
 
 def test_one_key_has_one_canonical_form_however_it_is_wrapped(ruleset: Ruleset) -> None:
     body = "".join(random.Random(1).choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=240))
-    lines = ["-----BEGIN PRIVATE KEY-----", body[:64], body[64:128], body[128:192], body[192:], "-----END PRIVATE KEY-----"]
+    lines = [
+        "-----BEGIN PRIVATE KEY-----",
+        body[:64],
+        body[64:128],
+        body[128:192],
+        body[192:],
+        "-----END PRIVATE KEY-----",
+    ]
     copies = ["\n".join(lines), "\r\n".join(lines), "\\n".join(lines), "\n    ".join(lines)]
     engine = Matcher(ruleset)
 

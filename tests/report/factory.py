@@ -74,6 +74,7 @@ DELETED = Occurrence(
     31,
     state="deleted",
     removed_by=REMOVE,
+    removed_in=2,
     instruction=COPY,
     via="COPY",
 )

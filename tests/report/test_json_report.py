@@ -95,6 +95,7 @@ def test_a_finding_has_these_fields() -> None:
                 "field": None,
                 "state": "deleted",
                 "removed_by": remove,
+                "removed_in": 2,
                 "instruction": copy,
                 "via": "COPY",
             }

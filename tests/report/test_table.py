@@ -22,7 +22,6 @@ from .factory import (
     LEAKED_KEY,
     LEAKED_TOKEN,
     PUBLIC,
-    REMOVE,
     SMALL,
     TOKEN,
     draw,
@@ -152,25 +151,10 @@ def test_the_state_of_a_file_is_told_in_words(state: str, words: str) -> None:
     assert f"                   {words}\n" in told
 
 
-def test_a_removal_that_no_instruction_is_known_for_names_none() -> None:
+def test_a_removal_that_no_instruction_is_known_for_names_the_layer() -> None:
     told = table(report(image(finding(replace(DELETED, removed_by=None)))))
 
-    assert "deleted by a later layer - still recoverable from layer 1" in told
-
-
-def test_a_removal_whose_layer_is_not_certain_names_no_layer() -> None:
-    twice = replace(DELETED, removed_by=REMOVE)
-    layers = [replace(layer, instruction=REMOVE) for layer in image().layers]
-    told = table(report(image(finding(twice), layers=(*layers, replace(layers[2], index=3)))))
-
-    assert "deleted by RUN rm /app/.env - still recoverable from layer 1" in told
-
-
-def test_a_removal_happened_above_the_layer_it_removed_from() -> None:
-    lowest, middle, highest = image().layers
-    layers = (replace(lowest, instruction=REMOVE), middle, highest)
-
-    assert "in layer 2 - still recoverable from layer 1" in table(report(image(finding(DELETED), layers=layers)))
+    assert "deleted by layer 2 - still recoverable from layer 1" in told
 
 
 @pytest.mark.parametrize(

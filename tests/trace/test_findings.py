@@ -1,9 +1,9 @@
 """From hits to findings: who is blamed, and what is said of each place."""
 
 from scanner.finding import Finding, Instruction
-from scanner.image.oci import Document
 from scanner.hits import FieldHit
 from scanner.image.fields import Place
+from scanner.image.oci import Document
 from scanner.trace.attribution import Attribution
 from scanner.trace.findings import findings
 from tests.trace.images import SECRET, entry, hit, image, in_field, layer, scanned
