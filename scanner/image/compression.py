@@ -6,18 +6,20 @@ Source: RFC 1952 (gzip), RFC 8878 (zstd), the xz file format 1.2.0, bzip2's head
 import bz2
 import io
 import lzma
-from typing import BinaryIO, cast
+from collections.abc import Callable
+from typing import BinaryIO, Protocol, cast
 
 import zstandard
-from isal import igzip
+from isal import igzip_lib, isal_zlib
 
 from scanner.errors import FormatError
+from scanner.image.zstd import ZstdReader, is_zstd
 
 HEAD = 512
 """Bytes that `sniff` wants to see."""
 
-_ZSTD_WINDOW = 1 << 27
-"""Largest zstd window, in bytes: what ``zstd --ultra -22`` writes. More would let a layer choose our memory use."""
+_XZ_MEMORY = 1 << 28
+"""Memory that decoding xz may take, in bytes; what ``xz -9`` writes takes a quarter of it."""
 
 
 def sniff(head: bytes) -> str:
@@ -80,18 +82,97 @@ def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
     Returns:
         A stream whose reads raise one of `DECOMPRESSION_ERRORS` where the data is damaged.
     """
-    if kind == "gzip":
-        # Members that follow one another are one stream (RFC 1952, 2.2); eStargz layers are made of thousands.
-        return cast(BinaryIO, igzip.IGzipFile(fileobj=stream, mode="rb"))  # type: ignore[no-untyped-call] # ships none
     if kind == "zstd":
-        codec = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        return cast(BinaryIO, codec.stream_reader(stream, read_across_frames=True, read_size=1 << 17))
-    if kind == "xz":
-        return cast(BinaryIO, lzma.LZMAFile(stream))
-    if kind == "bzip2":
-        return cast(BinaryIO, bz2.BZ2File(stream))
+        return cast(BinaryIO, ZstdReader(stream))
+    if kind in _DECODERS:
+        return cast(BinaryIO, _Streams(stream, _DECODERS[kind]))
     return stream
 
+
+class _Decoder(Protocol):
+    """What the decompressors of gzip, xz and bzip2 have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+
+
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
+    "gzip": lambda: cast(_Decoder, igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)),
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
+    "bzip2": bz2.BZ2Decompressor,
+}
+
+
+class _Streams(io.RawIOBase):
+    """Compressed streams, one after another, as one (RFC 1952, 2.2): eStargz layers are made of thousands.
+
+    The readers of the standard library lose what a call had decompressed when it meets damage, which is the whole of
+    a small layer; here the first bytes are decompressed in small steps, and a stream cut short gives all it has.
+    """
+
+    def __init__(self, stream: BinaryIO, make: Callable[[], _Decoder]) -> None:
+        self._stream = stream
+        self._make = make
+        self._decoder = make()
+        self._begun = False
+        self._read = b""
+        self._at = 0
+        self._careful = _CAREFUL
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        """Fills ``buffer`` as far as one step gives; 0 at the end."""
+        data = b""
+        while not data:
+            if self._decoder.eof and not self._next():
+                return 0
+            piece = self._piece() if self._decoder.needs_input else b""
+            if self._decoder.needs_input and not piece:
+                if not self._begun:
+                    return 0
+                raise EOFError("ends inside of the compressed stream")
+            self._begun = True
+            data = self._decoder.decompress(piece, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _more(self) -> bool:
+        if self._at >= len(self._read):
+            self._read, self._at = self._stream.read(1 << 17), 0
+        return bool(self._read)
+
+    def _piece(self) -> bytes:
+        if not self._more():
+            return b""
+        step = 16 if self._careful > 0 else 8192
+        piece = self._read[self._at : self._at + step]
+        self._at += len(piece)
+        self._careful -= len(piece)
+        return piece
+
+    def _next(self) -> bool:
+        """Starts on the stream that follows; zeros between streams are padding."""
+        self._at -= len(self._decoder.unused_data)  # the end of the last piece
+        while self._more():
+            left = len(self._read) - self._at
+            self._at += left - len(self._read[self._at :].lstrip(b"\0"))
+            if self._at < len(self._read):
+                self._decoder, self._begun = self._make(), False
+                return True
+        self._decoder, self._begun = self._make(), False
+        return False
+
+
+_CAREFUL = 1 << 14
+"""Compressed bytes at the start that are decompressed in small steps."""
 
 DECOMPRESSION_ERRORS = (
     OSError,
@@ -99,7 +180,7 @@ DECOMPRESSION_ERRORS = (
     ValueError,
     zstandard.ZstdError,
     lzma.LZMAError,
-    igzip.BadGzipFile,
+    isal_zlib.error,
     FormatError,
 )
 """What reading a damaged compressed stream raises, whatever the codec."""
