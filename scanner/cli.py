@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from scanner.detect.ruleset import Ruleset
     from scanner.finding import ScanReport
     from scanner.report import Options
-    from scanner.scan import Progress
+    from scanner.pipeline import Progress
+    from scanner.profile import Profile
 
 
 class Exit(IntEnum):
@@ -71,6 +72,8 @@ def cli() -> None:
 )
 @click.option("--no-fail", is_flag=True, help="Exit 0 although secrets were found (3 and 4 stay).")
 @click.option("--progress/--no-progress", default=None, help="Progress on stderr; by default only on a terminal.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
+@click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
 @_show_secrets
 @_signature_folders
 @_color
@@ -81,6 +84,8 @@ def scan(
     fail_on: str,
     no_fail: bool,
     progress: bool | None,
+    jobs: int | None,
+    profiled: bool,
     show_secrets: bool,
     folders: tuple[Path, ...],
     color: bool | None,
@@ -91,13 +96,17 @@ def scan(
     tar of a file system; its form is found by its content. The prefixes docker-archive:, oci-archive:, oci: and
     dir: are understood.
     """
+    from scanner.profile import Profile
     from scanner.report import WRITERS
 
     if form not in WRITERS:
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
-    report = _scan_all(targets, folders, progress)
-    with _stream(output) as stream:
+    profile = Profile() if profiled else None
+    report = _scan_all(targets, folders, progress, jobs, profile)
+    with _stream(output) as stream, profile.stage("report") if profile else nullcontext():
         WRITERS[form](report, stream, _options(stream, show_secrets, color))
+    if profile is not None:
+        click.echo("\n".join(profile.lines()), err=True)
     sys.exit(_exit_code(report, None if no_fail else fail_on))
 
 
@@ -188,10 +197,19 @@ def _usage(error: LayerleakError) -> NoReturn:
     sys.exit(Exit.USAGE)
 
 
-def _scan_all(targets: tuple[str, ...], folders: tuple[Path, ...], progress: bool | None) -> "ScanReport":
+def _scan_all(
+    targets: tuple[str, ...],
+    folders: tuple[Path, ...],
+    progress: bool | None,
+    jobs: int | None = None,
+    profile: "Profile | None" = None,
+) -> "ScanReport":
     """Scans each target; one that fails is told at once and never stops the others."""
     from scanner.finding import ImageReport, ScanReport
-    from scanner.scan import Scanner, fingerprint_key
+    from scanner.scan import Scanner, default_jobs, fingerprint_key
+
+    # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
+    sys.setswitchinterval(1e-4)
 
     ruleset = _ruleset(folders)
     images: list[ImageReport] = []
@@ -199,7 +217,7 @@ def _scan_all(targets: tuple[str, ...], folders: tuple[Path, ...], progress: boo
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                images += Scanner(ruleset, fingerprint_key(), told).scan(target)
+                images += Scanner(ruleset, fingerprint_key(), told, jobs or default_jobs(), profile).scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))
             except Exception as error:

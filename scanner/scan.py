@@ -2,32 +2,36 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import platformdirs
 
-from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
 from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, ScanReport
-from scanner.hits import FieldHit, FileHit, ImageScan, LayerScan
+from scanner.hits import FieldHit, ImageScan, LayerScan
 from scanner.image.fields import lay_out
-from scanner.image.footprint import Footprint
-from scanner.image.layer import Block, Layer
 from scanner.image.oci import Document, Image, LayerRef, Skip
-from scanner.image.source import Source, open_source
+from scanner.image.source import open_source
+from scanner.pipeline import Pipeline, Progress
+from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
 from scanner.trace.findings import findings
-
-Progress = Callable[[int, int], None]
-"""Is told bytes read since the last call, and bytes there are in all (0 where unknown)."""
 
 
 def _quiet(_read: int, _total: int) -> None:
     pass
+
+
+def default_jobs() -> int:
+    """Threads to use unless told otherwise: as many as this process may run at once."""
+    if hasattr(os, "sched_getaffinity"):  # where a container or taskset leaves fewer cores than there are
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ class Scanner:
         ruleset: the signatures.
         key: that fingerprints are made with.
         progress: is told of bytes read.
+        jobs: how many threads.
+        profile: adds up where the time goes, if anybody wants to know.
     """
 
     ruleset: Ruleset
     key: bytes
     progress: Progress = _quiet
+    jobs: int = field(default_factory=default_jobs)
+    profile: Profile | None = None
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
@@ -53,35 +61,14 @@ class Scanner:
         Raises:
             TargetError: the target cannot be read, or holds no image.
         """
-        matcher = Matcher(self.ruleset)
         with open_source(target) as source:
-            scans = {name: self._layer(stream, matcher, source.size) for name, stream in source.blobs()}
+            scans = Pipeline(self.ruleset, self.jobs, self.progress, self.profile).run(source)
             images, skips = source.images()
         if not images:
             raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
-        return tuple(self._image(target, image, scans, skips, matcher) for image in images)
-
-    def _layer(self, stream: BinaryIO, matcher: Matcher, total: int) -> LayerScan:
-        layer = Layer(stream, LOOKBEHIND, LOOKAHEAD)
-        footprint = Footprint()
-        hits: list[FileHit] = []
-        told = 0
-        for block in layer.blocks():
-            for member in block.members:
-                footprint.add(member)
-            hits += _file_hits(block, matcher)
-            self.progress(layer.stored - told, total)
-            told = layer.stored
-        return LayerScan(
-            digest=layer.digest,
-            diff_id=layer.diff_id,
-            stored=layer.stored,
-            bytes=layer.bytes,
-            members=layer.members,
-            hits=tuple(hits),
-            footprint=footprint,
-            problems=tuple(layer.problems),
-        )
+        matcher = Matcher(self.ruleset, self.profile)
+        with self.profile.stage("trace") if self.profile else nullcontext():
+            return tuple(self._image(target, image, scans, skips, matcher) for image in images)
 
     def _image(
         self, target: str, image: Image, scans: Mapping[str, LayerScan], skips: list[Skip], matcher: Matcher
@@ -114,14 +101,6 @@ class Scanner:
                 skipped=tuple(dict.fromkeys(skipped)),
             ),
         )
-
-
-def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
-    for hit in matcher.scan(block.data, block.spans, block.low, block.high):
-        span = block.spans[hit.region]
-        line = span.line + block.data.count(b"\n", span.start, hit.start) if span.line else 0
-        offset = block.offset + hit.start - span.member.offset
-        yield FileHit(hit, span.member.name, span.member.ordinal, offset, line)
 
 
 def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
@@ -205,6 +184,7 @@ def scan_image(
     signatures: tuple[Path, ...] = (),
     key: bytes | None = None,
     progress: Progress = _quiet,
+    jobs: int | None = None,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
 
@@ -213,7 +193,8 @@ def scan_image(
             archives may be compressed as a whole.
         signatures: folders of signature files to use in the place of the built-in ones.
         key: for the fingerprints; the user's own if None.
-        progress: is called with bytes read since its last call, and bytes there are in all.
+        progress: is called with bytes read since its last call, and bytes there are in all (0 where unknown).
+        jobs: how many threads to use; as many as there are cores if None.
 
     Returns:
         A report with one entry for each image in the target.
@@ -223,20 +204,11 @@ def scan_image(
         SignatureError: a signature file is malformed.
     """
     ruleset = load_ruleset(*signatures)
-    scanner = Scanner(ruleset, fingerprint_key() if key is None else key, progress)
+    scanner = Scanner(ruleset, fingerprint_key() if key is None else key, progress, jobs or default_jobs())
     return ScanReport(version=_version(), ruleset=ruleset.digest, images=scanner.scan(os.fspath(target)))
-
-
-def merge(reports: list[ScanReport], failures: list[tuple[str, str]]) -> ScanReport:
-    """One report of several, with what could not be read."""
-    images = tuple(image for report in reports for image in report.images)
-    return replace(reports[0], images=images, failures=tuple(failures))
 
 
 def _version() -> str:
     from scanner import __version__
 
     return __version__
-
-
-__all__ = ["Progress", "Scanner", "Source", "fingerprint_key", "scan_image"]

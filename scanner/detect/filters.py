@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
-
-from detect_secrets.filters import heuristic
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def placeholder(candidate: Candidate) -> bool:
 def templated(candidate: Candidate) -> bool:
     """A reference to a value and not a value: ``${X}``, ``{{ x }}``, ``<x>``, ``os.environ[...]``."""
     return (
-        heuristic.is_templated_secret(candidate.secret)
-        or heuristic.is_prefixed_with_dollar_sign(candidate.secret)
+        _heuristic().is_templated_secret(candidate.secret)
+        or _heuristic().is_prefixed_with_dollar_sign(candidate.secret)
         or bool(_REFERENCE.search(candidate.secret))
         or (bool(_OPENING.match(candidate.secret)) and not looks_random(candidate.secret))
     )
@@ -116,35 +115,35 @@ def templated(candidate: Candidate) -> bool:
 
 def sequential(candidate: Candidate) -> bool:
     """A run of an alphabet, such as ``0123456789abcdef``."""
-    return heuristic.is_sequential_string(candidate.secret)
+    return bool(_heuristic().is_sequential_string(candidate.secret))
 
 
 def uuid(candidate: Candidate) -> bool:
     """A UUID: an identifier far more often than a secret."""
-    return heuristic.is_potential_uuid(candidate.secret)
+    return bool(_heuristic().is_potential_uuid(candidate.secret))
 
 
 def identifier(candidate: Candidate) -> bool:
     """A value that the line calls an id."""
-    return heuristic.is_likely_id_string(candidate.secret, candidate.line)
+    return bool(_heuristic().is_likely_id_string(candidate.secret, candidate.line))
 
 
 def indirect(candidate: Candidate) -> bool:
     """A call or a look-up on the right-hand side: ``secret = get_secret()``."""
-    return heuristic.is_indirect_reference(candidate.line[:1000])
+    return bool(_heuristic().is_indirect_reference(candidate.line[:1000]))
 
 
 def lettered(candidate: Candidate) -> bool:
     """A value without a letter."""
-    return heuristic.is_not_alphanumeric_string(candidate.secret)
+    return bool(_heuristic().is_not_alphanumeric_string(candidate.secret))
 
 
 def lock_file(candidate: Candidate) -> bool:
     """A value in a dependency lock file, a checksum list or an API description."""
     name = os.path.basename(candidate.path)
     return bool(name) and (
-        heuristic.is_lock_file(name)
-        or heuristic.is_swagger_file(candidate.path)
+        _heuristic().is_lock_file(name)
+        or _heuristic().is_swagger_file(candidate.path)
         or name in {"go.sum", "RECORD", "pnpm-lock.yaml", "npm-shrinkwrap.json", "uv.lock", "known_hosts"}
         or name.endswith((".md5sums", ".sha256", ".sha512", ".sha1", ".map", ".svg", ".css"))
     )
@@ -310,6 +309,14 @@ _NO_HOST = re.compile(
     r"^$|^\W|localhost|^127\.|^0\.0\.0\.0|^\[|example|\.(?:test|invalid|local)$|^(?:\w*host(?:name)?|server|host\d?|"
     r"domain|foo|bar|baz|db|database|ip|address|my\w*|your\w*|some\w*|remote|site|a|b|h|x)(?:\.\w{2,3})?$"
 )
+
+
+@cache
+def _heuristic() -> Any:
+    # Imported on first use: with what it draws in, it takes longer than scanning a small image.
+    from detect_secrets.filters import heuristic
+
+    return heuristic
 
 
 @cache

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
 import hyperscan
@@ -76,11 +77,28 @@ class Hit:
         return (self.signature.generic, -self.confidence, -self.signature.severity, -len(self.secret))
 
 
+class Costs(Protocol):
+    """Who wants to know where the time goes."""
+
+    def add(self, stage: str, seconds: float, count: int = 0) -> None:
+        """Is told of time spent on some bytes."""
+
+    def add_signature(self, name: str, seconds: float) -> None:
+        """Is told of time spent on confirming one candidate of a signature."""
+
+
 class Matcher:
     """Runs a ruleset over blocks. One a thread: it holds scratch memory that must not be shared."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, profile: "Costs | None" = None) -> None:
+        """Takes the ruleset.
+
+        Args:
+            ruleset: the signatures and their database.
+            profile: is told of the time spent, if anybody wants to know.
+        """
         self._ruleset = ruleset
+        self._profile = profile
         # A database that was loaded from a file has no scratch of its own, and scanning without one is a fault.
         self._scratch: Any = hyperscan.Scratch(ruleset.database)
 
@@ -99,15 +117,19 @@ class Matcher:
             Hits in the order of their offsets; where several signatures claim the same bytes, the one that says
             most.
         """
+        started = perf_counter()
         raw: list[tuple[int, int]] = []
         self._ruleset.database.scan(
             data, match_event_handler=lambda number, _start, end, _flags, _context: raw.append((number, end)),
             scratch=self._scratch,
         )  # fmt: skip
-        if not raw:
-            return []
         high = len(data) if high is None else high
-        return _resolve(self._confirm(data, regions, raw, low, high))
+        if self._profile is None:
+            return _resolve(self._confirm(data, regions, raw, low, high)) if raw else []
+        self._profile.add("match", (matched := perf_counter()) - started, len(data))
+        hits = _resolve(self._confirm(data, regions, raw, low, high))
+        self._profile.add("confirm", perf_counter() - matched)
+        return hits
 
     def _confirm(
         self,
@@ -132,11 +154,14 @@ class Matcher:
             region = regions[place]
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
+            started = perf_counter() if self._profile else 0.0
             for match in _matches(sig, data, region, end):
                 hit = _judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = match.end
                     yield hit
+            if self._profile:
+                self._profile.add_signature(sig.id, perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,7 @@ def sniff(head: bytes) -> str:
     """Names the compression of a stream that starts with ``head``: gzip, zstd, xz, bzip2 or none."""
     if head.startswith(b"\x1f\x8b\x08"):
         return "gzip"
-    # RFC 8878, 3.1.2: a stream may start with a skippable frame, 0x184D2A50 to 0x184D2A5F.
-    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"*M\x18" and head[0] & 0xF0 == 0x50):
+    if is_zstd(head):
         return "zstd"
     if head.startswith(b"\xfd7zXZ\0"):
         return "xz"
@@ -180,7 +179,7 @@ DECOMPRESSION_ERRORS = (
     ValueError,
     zstandard.ZstdError,
     lzma.LZMAError,
-    isal_zlib.error,
+    cast("type[Exception]", isal_zlib.error),  # its stub types it as an exception and not as a class
     FormatError,
 )
 """What reading a damaged compressed stream raises, whatever the codec."""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scanner.image.history import KEYWORDS
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -28,14 +30,17 @@ class Command:
 
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*?)\s*$")
-_HEREDOC = re.compile(r"(?<![<\w])(?:\d*)<<(-?)\s*(['\"]?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_HEREDOC = re.compile(
+    r"""(?:(?<=\s)|^)\d*<<(-?)((?:'[^']*'|"[^"]*"|[^\s<'"])+)(?!\S)"""
+)  # a word of its own (BuildKit)
 _STAGE_NAME = re.compile(r"\sAS\s+(\S+)\s*$", re.IGNORECASE)
-_TAKES_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
+_TAKES_HEREDOC = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s", re.IGNORECASE)
 
 
 def parse_dockerfile(text: str) -> tuple[Command, ...]:
     """The instructions of a Dockerfile, in order; lines that are none (a stray word) are left out."""
-    lines = text.splitlines()
+    # Not splitlines(): a form feed or U+2028 ends no line of a Dockerfile.
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     return tuple(_commands(lines, _escape(lines)))
 
 
@@ -60,10 +65,10 @@ def _commands(lines: list[str], escape: str) -> Iterator[Command]:
             continue
         parts, at = _joined(lines, at, escape)
         body = " ".join(part for part in parts if part)
-        keyword = body.split(maxsplit=1)[0].upper()
-        if not keyword.isalpha():
+        keyword = body.partition(" ")[0].partition("\t")[0].upper()
+        if keyword not in KEYWORDS:
             continue
-        if keyword in _TAKES_HEREDOC:
+        if _TAKES_HEREDOC.match(body):
             at = _past_heredocs(lines, at, body)
         if keyword == "FROM":
             name = _STAGE_NAME.search(body)
@@ -82,7 +87,7 @@ def _joined(lines: list[str], at: int, escape: str) -> tuple[list[str], int]:
         if parts and (not line.strip() or line.lstrip().startswith("#")):
             continue
         stripped = line.rstrip()
-        if not stripped.endswith(escape):
+        if not stripped.endswith(escape) or stripped.endswith(escape * 2):  # a doubled one stands for itself
             parts.append(stripped.strip())
             break
         parts.append(stripped[: -len(escape)].strip())
@@ -92,7 +97,8 @@ def _joined(lines: list[str], at: int, escape: str) -> tuple[list[str], int]:
 def _past_heredocs(lines: list[str], at: int, body: str) -> int:
     for match in _HEREDOC.finditer(body):
         end = at
-        while end < len(lines) and (lines[end].lstrip("\t") if match[1] else lines[end]) != match[3]:
+        name = re.sub(r"""['"\\]""", "", match[2])
+        while end < len(lines) and (lines[end].lstrip("\t") if match[1] else lines[end]) != name:
             end += 1
         if end < len(lines):
             at = end + 1

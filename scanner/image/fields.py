@@ -15,7 +15,10 @@ from typing import Any
 from scanner.image.oci import Document
 
 MAX_DEPTH = 200
-"""Nesting beyond which a document is not followed; the parser of Python's ``json`` gives up at about 1,000."""
+"""Nesting to which a field has a pointer of its own; what lies deeper is read under that of its ancestor there.
+
+Python's ``json`` gives up at about 1,000, with an error.
+"""
 
 
 class Shape(Enum):
@@ -116,17 +119,17 @@ class Text:
     data: bytes
     regions: tuple[TextRegion, ...]
     _starts: tuple[int, ...]
-    _pointers: tuple[tuple[str, bool], ...]
+    _pointers: tuple[tuple[str, bool, int], ...]  # with the length of the key before the string
 
     def place(self, offset: int) -> Place:
         """The field that ``offset`` of ``data`` lies in."""
         at = max(bisect_right(self._starts, offset) - 1, 0)
-        pointer, decoded = self._pointers[at]
-        return Place(pointer, offset - self._starts[at], decoded)
+        pointer, decoded, lead = self._pointers[at]
+        return Place(pointer, offset - self._starts[at] - lead, decoded)
 
     def decoded_lines(self, pointer: str) -> bytes:
         """What the base64 field at ``pointer`` decodes to; empty if there is none."""
-        for at, (name, decoded) in enumerate(self._pointers):
+        for at, (name, decoded, _) in enumerate(self._pointers):
             if decoded and name == pointer:
                 end = self._starts[at + 1] if at + 1 < len(self._starts) else len(self.data)
                 return self.data[self._starts[at] : end]
@@ -143,14 +146,13 @@ def lay_out(document: Document) -> Text:
     data = bytearray()
     regions: list[TextRegion] = []
     starts: list[int] = []
-    pointers: list[tuple[str, bool]] = []
+    pointers: list[tuple[str, bool, int]] = []
     for pieces in _pieces(document.value, "", "", 0):
         start = len(data)
         for pointer, lead, text, decoded in pieces:
-            data += lead
             starts.append(len(data))
-            pointers.append((pointer, decoded))
-            data += text + b" "
+            pointers.append((pointer, decoded, len(lead)))
+            data += lead + text + b" "
         del data[-1:]
         regions.append(TextRegion(start, len(data)))
         data += b"\n"
@@ -168,7 +170,7 @@ def _pieces(value: Any, pointer: str, key: str, depth: int) -> Iterator[list[_Pi
         if value:
             yield [(f"{pointer}/{index}", b"", _encode(text), False) for index, text in enumerate(value)]
     elif depth >= MAX_DEPTH:
-        return
+        yield from ([(pointer, lead, text, False)] for lead, text in _deeper(value))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _pieces(item, f"{pointer}/{index}", "", depth + 1)
@@ -178,6 +180,20 @@ def _pieces(value: Any, pointer: str, key: str, depth: int) -> Iterator[list[_Pi
             if not isinstance(item, str):
                 yield [(inside, b"", _encode(name), False)]
             yield from _pieces(item, inside, name, depth + 1)
+
+
+def _deeper(value: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Every string of a value, each with its key before it, however deep."""
+    left = [(b"", value)]
+    while left:
+        lead, item = left.pop()
+        if isinstance(item, str):
+            yield lead, _encode(item)
+        elif isinstance(item, dict):
+            yield from ((b"", _encode(name)) for name, inside in item.items() if not isinstance(inside, str))
+            left += reversed([(_encode(name) + b"=", inside) for name, inside in item.items()])
+        elif isinstance(item, list):
+            left += reversed([(b"", inside) for inside in item])
 
 
 def _piece(value: str, pointer: str, key: str, row: Row | None) -> _Piece:

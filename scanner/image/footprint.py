@@ -53,7 +53,7 @@ class Footprint:
         name = member.name
         self._keys.append(_key(name))
         self._directories.append(member.kind == DIRECTORY)
-        if WHITEOUT in name:
+        if is_whiteout(name):
             self._whiteout(name)
         elif member.kind == HARD_LINK:
             self.links.setdefault(normalise(member.link), []).append(name)

@@ -71,13 +71,16 @@ class Step:
 _NOP = re.compile(r"^(?P<shell>\S[^#]*?)\s*#\(nop\)\s+")
 _BUILDKIT_END = " # buildkit"
 _BUILDAH_END = re.compile(r"\s*(?:\|(?:inheritLabels|unsetLabel|force-mtime|unsetAnnotation|inheritAnnotations)=\S*)+$")
+_MOUNTS_END = re.compile(r":(?:sha256:)?[0-9a-f]{64}$")
 _SHELL = re.compile(
-    r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: -[a-z]+(?: pipefail)?)* -[a-z]*c |cmd /S /C |"
-    r"(?:powershell|pwsh)(?:\.exe)? -Command ",
+    r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: --?[a-z]+(?: pipefail| extglob)?)* -[a-z]*c |"
+    r"(?:\S*[\\/])?cmd(?:\.exe)? /S /C |"
+    r"(?:\S*[\\/])?(?:powershell|pwsh)(?:\.exe)?(?: -(?!Command )\w+(?: (?!-)\w+)?)* -Command ",
     re.IGNORECASE,
 )
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=")
-_ASSIGNED = re.compile(r"""(?:^|\s)([^\s=]+)=""")
+_FOLLOWING = re.compile(rf" (?={_PAIR.pattern})")
+_ASSIGNED = re.compile(r"""(?:^|\s)("[^"]*"|'[^']*'|[^\s=]+)=(?:"(?:[^"\\]|\\.)*"|'[^']*')?""")
 
 
 def parse_history(history: Any) -> tuple[Step, ...]:
@@ -90,11 +93,12 @@ def parse_history(history: Any) -> tuple[Step, ...]:
         One step an entry, in their order.
     """
     steps: list[Step] = []
-    declared: list[str] = []
+    declared: dict[str, str | None] = {}
     for index, raw in enumerate(history if isinstance(history, list) else []):
         step = _parse(index, raw if isinstance(raw, Mapping) else {}, declared)
         if step.keyword == "ARG":
-            declared.extend(step.names)
+            value = step.text.partition("=")[2] if len(step.names) == 1 and "=" in step.text else None
+            declared.update((name, value) for name in step.names if value is not None or name not in declared)
         elif step.keyword == "FROM":
             declared.clear()
         steps.append(step)
@@ -106,16 +110,18 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _parse(index: int, raw: Mapping[str, Any], declared: Sequence[str]) -> Step:
+def _parse(index: int, raw: Mapping[str, Any], declared: Mapping[str, str | None]) -> Step:
     created_by, comment, author = _text(raw, "created_by"), _text(raw, "comment"), _text(raw, "author")
     builder = _builder(created_by, comment, author)
     text = created_by
     if text.endswith(_BUILDKIT_END):
         text = text[: -len(_BUILDKIT_END)]
     text = _BUILDAH_END.sub("", text)
+    if builder == "buildah" and " --mount=" in text:
+        text = _MOUNTS_END.sub("", text)
     keyword = ""
     args: tuple[BuildArg, ...] = ()
-    prefix = re.match(r"(?:RUN )?\|(\d{1,4}) ", text)
+    prefix = re.match(r"(?:RUN )?\|(\d{1,3}) ", text)
     if prefix:
         keyword = "RUN"
         args, at = _split_args(text, prefix.end(), int(prefix[1]), declared)
@@ -160,49 +166,68 @@ def _without_shell(text: str) -> str:
     return text[match.end() :] if match else text
 
 
-def _split_args(text: str, at: int, count: int, declared: Sequence[str]) -> tuple[tuple[BuildArg, ...], int]:
-    """Cuts ``A=v B=w x /bin/sh -c …`` at the names known so far, since values are not quoted and may hold blanks.
+def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | None]) -> tuple[tuple[BuildArg, ...], int]:
+    """Cuts ``A=v B=w x /bin/sh -c …`` at what is known so far, since values are not quoted and may hold blanks.
 
     Returns:
         The arguments, and where the command starts.
     """
     args: list[BuildArg] = []
+    shell = next((m.start() for m in re.finditer(rf"(?<=\s)(?:{_SHELL.pattern})", text[at:], re.IGNORECASE)), None)
+    ends = [(at + m.start(), m[1]) for m in _FOLLOWING.finditer(text[at:])]
+    command = len(text) if shell is None else at + shell
     left = set(declared)
     for number in range(count):
         pair = _PAIR.match(text, at)
         if pair is None:
             break
         left.discard(pair[1])
-        end = _end_of_value(text, pair.end(), number == count - 1, left)
-        args.append(BuildArg(pair[1], pair.end(), text[pair.end() : end]))
+        start = pair.end()
+        ends = [(end, name) for end, name in ends if end >= start]
+        if number == count - 1:
+            end = command - 1 if shell is not None and command > start else -1
+        else:
+            end = _end_of_value(text, start, ends, left, declared.get(pair[1]))
+        if end < 0:
+            end = _end_at_blank(text, start, declared.get(pair[1]))
+        args.append(BuildArg(pair[1], start, text[start:end]))
         at = end + 1
+    if len(args) < count and command < len(text):
+        at = max(at, command)
     return tuple(args), at
 
 
-def _end_of_value(text: str, start: int, last: bool, left: set[str]) -> int:
-    if last:
-        shell = re.compile(r"\s(?=" + _SHELL.pattern + ")", re.IGNORECASE).search(text, max(0, start - 1))
-        if shell and shell.start() >= start:
-            return shell.start()
-    elif left:
-        names = "|".join(re.escape(name) for name in sorted(left))
-        if following := re.compile(rf" (?=(?:{names})=)").search(text, max(0, start - 1)):
-            return max(following.start(), start)
+def _end_of_value(text: str, start: int, ends: Sequence[tuple[int, str]], left: set[str], known: str | None) -> int:
+    """Where a value ends that another argument follows; -1 where none is found."""
+    if known is not None and text.startswith(known + " ", start):
+        end = start + len(known)
+        if any(at == end for at, _ in ends):
+            return end
+    declared = (at for at, name in ends if name in left)
+    return next(declared, ends[0][0] if ends else -1)
+
+
+def _end_at_blank(text: str, start: int, known: str | None) -> int:
+    if known is not None and text.startswith(known + " ", start):
+        return start + len(known)
     blank = text.find(" ", start)
     return blank if blank >= 0 else len(text)
 
 
 def _names(keyword: str, text: str) -> Iterator[str]:
-    rest = text[len(keyword) :].strip()
+    words = text[len(keyword) :].split()
     if keyword == "ARG":
-        # BuildKit and the classic builder write `ARG A=v`, and a value may hold blanks; buildah writes all names.
-        if "=" in rest:
-            yield rest.partition("=")[0]
+        # Bare words are names up to the first value (buildah writes all names so far); after it they may be its own.
+        for word in words:
+            if "=" in word:
+                break
+            yield word
+        yield from (word.partition("=")[0] for word in words if _PAIR.match(word))
+    elif keyword in {"ENV", "LABEL"} and words:
+        if "=" in words[0] or words[0][0] in "\"'":
+            yield from (name.strip("\"'") for name in _ASSIGNED.findall(text[len(keyword) :].strip()))
         else:
-            yield from rest.split()
-    elif keyword in {"ENV", "LABEL"}:
-        found = _ASSIGNED.findall(rest)
-        yield from found or rest.split(maxsplit=1)[:1]
+            yield words[0]  # `ENV NAME value`
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from scanner.errors import FormatError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from _hashlib import HASH
 
 STEP = 1 << 20
-"""New bytes in a block, at most."""
+"""New bytes in a block, at most; the first one also fills what later ones share with their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of the uncompressed layer. Its buffer is reused: take what you need before the next one.
+    """A stretch of the uncompressed layer. Its buffer may be reused: take what you need before it is.
 
     Attributes:
         data: the buffer.
         offset: where ``data[0]`` lies in the stream.
+        fresh: where the bytes start that no earlier block showed.
         low: what ends at or before this offset of ``data`` was seen whole in an earlier block.
         high: what ends after this offset will be seen whole in the next one.
         spans: content of members, ascending.
@@ -58,6 +60,7 @@ class Block:
 
     data: bytearray
     offset: int
+    fresh: int
     low: int
     high: int
     spans: tuple[Span, ...]
@@ -77,26 +80,42 @@ class Problem:
     lost: int = 0
 
 
-class _Hashed(io.RawIOBase):
-    """Counts and hashes what is read through it, as stored."""
+class _Stored(io.RawIOBase):
+    """Counts what is read through it, as stored, and hashes it if asked to; an error of what is below it ends it.
 
-    def __init__(self, stream: BinaryIO, digest: "HASH") -> None:
+    Below may be a file, or a compressed archive that is damaged itself.
+    """
+
+    def __init__(self, stream: BinaryIO, seconds: dict[str, float]) -> None:
         self._stream = stream
-        self._digest = digest
+        self._seconds = seconds
+        self.digest: HASH | None = None
         self.count = 0
+        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        count = read_into(self._stream, buffer)
-        self._digest.update(memoryview(buffer)[:count])
+        started = perf_counter()
+        try:
+            count = read_into(self._stream, buffer) if self.error is None else 0
+        except DECOMPRESSION_ERRORS as error:
+            self.error = error.with_traceback(None)  # which would keep the buffer from being freed
+            count = 0
+        self._seconds["read"] += (read := perf_counter()) - started
+        if self.digest is not None:
+            self.digest.update(memoryview(buffer)[:count])
+            self._seconds["digest"] += perf_counter() - read
         self.count += count
         return count
 
 
 class Layer:
-    """One layer's stream: iterate `blocks` once, then ask for the sums and what went wrong.
+    """One layer's stream: `advance` through its blocks, `hash` each, then ask for the sums and what went wrong.
+
+    Advancing is a sequence by nature; matching is not. So blocks are filled into buffers that the caller gives, and
+    several may be worked on at once. `blocks` does it all in turn, for those with one thread.
 
     Args:
         stream: the blob, positioned at its first byte.
@@ -106,27 +125,36 @@ class Layer:
     Attributes:
         compression: what the first bytes say the blob is.
         bytes: uncompressed bytes read.
-        members: members seen.
         problems: what could not be read, in the order of the stream.
+        seconds: spent so far, by stage: read, digest (of the blob), decompress, walk, hash (of the tar).
     """
 
     def __init__(self, stream: BinaryIO, lookbehind: int, lookahead: int) -> None:
-        self._stored_hash = hashlib.sha256()
-        self._hashed = _Hashed(stream, self._stored_hash)
-        peeked = Peeked(cast(BinaryIO, self._hashed))
+        self.seconds = dict.fromkeys(("read", "digest", "decompress", "walk", "hash"), 0.0)
+        self._stored = _Stored(stream, self.seconds)
+        peeked = Peeked(cast(BinaryIO, self._stored))
         self.compression = sniff(peeked.head)
         self._plain = self.compression == "none"
-        self._diff_hash = self._stored_hash if self._plain else hashlib.sha256()
+        self._diff_hash = hashlib.sha256()
+        # A plain blob is its own tar, and is hashed once.
+        self._stored_hash = self._diff_hash if self._plain else hashlib.sha256(peeked.head)
+        self._stored.digest = None if self._plain else self._stored_hash
         # Whole headers only: with blocks that are multiples of 512, no header ever lies across two of them.
         self._lookahead = _round_up(lookahead)
         self._carry = _round_up(lookbehind) + self._lookahead
         self._stream = cast(BinaryIO, peeked) if self._plain else decompressed(cast(BinaryIO, peeked), self.compression)
         self._walker = TarWalker()
         self._live: list[_Live] = []
-        self._broken = False
-        self._damaged = False
+        self._tail = b""
+        self._offset = self._low = 0
+        self._ended = self._broken = self._damaged = False
         self.bytes = 0
         self.problems: list[Problem] = []
+
+    @property
+    def block_size(self) -> int:
+        """Bytes that a buffer for `advance` must have."""
+        return self._carry + STEP
 
     @property
     def members(self) -> int:
@@ -136,43 +164,64 @@ class Layer:
     @property
     def stored(self) -> int:
         """Bytes of the blob read so far, as stored."""
-        return self._hashed.count
+        return self._stored.count
 
     @property
     def digest(self) -> str:
-        """Of the blob as stored; whole only after `blocks` is exhausted."""
+        """Of the blob as stored; whole only when every block was hashed."""
         return f"sha256:{self._stored_hash.hexdigest()}"
 
     @property
     def diff_id(self) -> str:
-        """Of the uncompressed tar; whole only after `blocks` is exhausted."""
+        """Of the uncompressed tar; whole only when every block was hashed."""
         return f"sha256:{self._diff_hash.hexdigest()}"
 
     def blocks(self) -> Iterator[Block]:
-        """Yields the layer's blocks; damage ends the stream early and is told in ``problems``."""
-        data = bytearray(self._carry + STEP)
-        offset = kept = low = 0  # of data[0] in the stream; bytes carried over; see Block.low
-        last = False
-        while not last:
-            wanted = min(STEP, len(data) - kept)
-            count = self._fill(memoryview(data)[kept : kept + wanted])
-            last = count < wanted
-            filled = kept + count
-            if last:
-                del data[filled:]
-            members = tuple(self._walk(data, offset, filled))
-            high = filled if last else max(low, filled - self._lookahead)
-            yield Block(data, offset, low, high, self._spans(data, offset, filled), members)
-            if not last:
-                kept = min(filled, self._carry)
-                dropped = filled - kept
-                self._forget(data, offset, dropped)
-                data[:kept] = data[dropped:filled]
-                offset += dropped
-                low = high - dropped
-        self._finish()
+        """Yields the layer's blocks, hashed; damage ends the stream early and is told in ``problems``."""
+        buffer = bytearray(self.block_size)
+        while (block := self.advance(buffer)) is not None:
+            self.hash(block)
+            yield block
+
+    def hash(self, block: Block) -> None:
+        """Takes a block into the diff_id. Every block, once, in the order in which they came."""
+        started = perf_counter()
+        self._diff_hash.update(memoryview(block.data)[block.fresh :])
+        self.seconds["hash"] += perf_counter() - started
+
+    def advance(self, buffer: bytearray) -> Block | None:
+        """Fills a buffer with the next block.
+
+        Args:
+            buffer: of `block_size` bytes; the block's data, unless it is the last one.
+
+        Returns:
+            The block; None at the end of the layer.
+        """
+        if self._ended:
+            return None
+        fresh = len(self._tail)
+        buffer[:fresh] = self._tail
+        filled = fresh + self._fill(memoryview(buffer)[fresh:])
+        self._ended = filled < len(buffer)
+        data = buffer[:filled] if self._ended else buffer
+        started = perf_counter()
+        members = tuple(self._walk(data, self._offset, filled, self._ended))
+        high = filled if self._ended else filled - self._lookahead
+        block = Block(data, self._offset, fresh, self._low, high, self._spans(data, self._offset, filled), members)
+        if self._ended:
+            self._finish()
+        else:
+            dropped = filled - self._carry
+            self._forget(data, self._offset, dropped)
+            self._tail = bytes(memoryview(data)[dropped:])
+            self._offset += dropped
+            self._low = high - dropped
+        self.seconds["walk"] += perf_counter() - started
+        return block
 
     def _fill(self, target: memoryview) -> int:
+        started, below = perf_counter(), self.seconds["read"] + self.seconds["digest"]
         filled = 0
         try:
             while filled < len(target) and (count := read_into(self._stream, target[filled:])):
@@ -181,21 +230,28 @@ class Layer:
             self._damaged = True
             where = self.bytes + filled
             self.problems.append(Problem(f"{self.compression} stream is damaged after {where} bytes: {_say(error)}"))
-        if not self._plain:
-            self._diff_hash.update(target[:filled])
         self.bytes += filled
+        below = self.seconds["read"] + self.seconds["digest"] - below
+        self.seconds["decompress"] += perf_counter() - started - below
         return filled
 
-    def _walk(self, data: bytearray, offset: int, filled: int) -> Iterator[Member]:
+    def _walk(self, data: bytearray, offset: int, filled: int, last: bool) -> Iterator[Member]:
         while not self._broken and (at := self._walker.next_header - offset) + BLOCK <= filled:
             try:
                 member = self._walker.feed(data, at)
             except FormatError as error:
                 member = self._give_up(error, offset + at)
             if member is not None:
-                if member.size:
-                    self._live.append(_Live(member))
-                yield member
+                yield self._begin(member)
+        at = self._walker.next_header - offset
+        if last and not self._broken and at < filled and data.count(0, at, filled) < filled - at:
+            short = FormatError(f"offset {offset + at}: expected a tar header, found {filled - at} bytes and the end")
+            yield self._begin(self._give_up(short, offset + at))
+
+    def _begin(self, member: Member) -> Member:
+        if member.size:
+            self._live.append(_Live(member))
+        return member
 
     def _give_up(self, error: FormatError, at: int) -> Member:
         """No header where one must be: all that follows is shown as one member, so that nothing goes unseen."""
@@ -228,11 +284,12 @@ class Layer:
         """Reads what the decompressor left behind, which the digest covers, and says what was cut short."""
         used = self.stored
         sink = bytearray(1 << 16)
-        try:
-            while read_into(cast(BinaryIO, self._hashed), sink):
-                pass
-        except OSError as error:
-            self.problems.append(Problem(f"cannot be read to its end: {_say(error)}"))
+        while read_into(cast(BinaryIO, self._stored), sink):
+            pass
+        if self._stored.error is not None:
+            self.problems.append(
+                Problem(f"blob cannot be read on after {self.stored} bytes: {_say(self._stored.error)}")
+            )
         if self._damaged:
             self.problems.append(Problem("rest of the damaged stream was not decompressed", self.stored - used))
         elif not self._broken and self._walker.next_header > self.bytes:

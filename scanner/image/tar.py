@@ -54,9 +54,8 @@ def normalise(name: bytes) -> bytes:
     """The one spelling of a path in a layer: ``./a//b/`` and ``/a/b`` are ``a/b``; ``..`` stays below the root."""
     if name.startswith(b"./"):
         name = name[2:]
-    if name.endswith(b"/"):
-        name = name[:-1]
-    if b"//" in name or b"./" in name or name.startswith((b"/", b".")) or name.endswith(b"/."):
+    name = name.rstrip(b"/")
+    if b"//" in name or b"./" in name or name.startswith((b"/", b".")) or name.endswith((b"/.", b"/..")):
         name = posixpath.normpath(b"/" + name.lstrip(b"/")).lstrip(b"/")
     return name
 
@@ -68,7 +67,7 @@ def _number(text: bytes) -> int:
         bits = len(text) * 8
         # 0x80 marks a positive number, 0xff a negative one in two's complement.
         return value - (1 << bits) if text[0] == 0xFF else value & ~(0x80 << (bits - 8))
-    digits = text.strip(b" \0")
+    digits = text.lstrip(b" \0").partition(b"\0")[0].rstrip()
     return int(digits, 8) if digits else 0
 
 
@@ -182,9 +181,10 @@ class TarWalker:
         if name is None:
             name = header[:100].partition(b"\0")[0]
             if header[257:263] == b"ustar\0" and header[345]:
-                name = header[345:500].partition(b"\0")[0] + b"/" + name
+                # star keeps times where the longest prefixes of others end.
+                name = header[345 : 476 if header[508:512] == b"tar\0" else 500].partition(b"\0")[0] + b"/" + name
         link = pax.get(b"linkpath") or self._long_link or header[157:257].partition(b"\0")[0]
-        if b"size" in pax:
+        if pax.get(b"size"):  # an empty value takes a record back (POSIX pax)
             try:
                 size = int(pax[b"size"])
             except ValueError:
@@ -193,13 +193,13 @@ class TarWalker:
                 raise FormatError(f"offset {self.next_header}: pax size is negative")
         if kind in _REGULAR_KINDS:
             # V7 tar had no directories: a name that ends in a slash is one.
-            member_kind = DIRECTORY if kind in b"\x000" and name.endswith(b"/") and not size else REGULAR
+            member_kind = DIRECTORY if kind == b"\0" and name.endswith(b"/") else REGULAR
         else:
             member_kind = kind
-            if kind in b"123456":
-                # Links, devices and directories have no data whatever size they claim; so does Go's archive/tar,
-                # which every container engine unpacks with.
-                size = 0
+        if member_kind in b"123456":
+            # Links, devices and directories have no data whatever size they claim; so does Go's archive/tar, which
+            # every container engine unpacks with.
+            size = 0
         self.next_header += BLOCK
         member = Member(normalise(name), member_kind, self.next_header, size, link, self.count)
         self._local, self._long_name, self._long_link = {}, None, None
@@ -236,6 +236,6 @@ class TarWalker:
         elif kind == b"g":
             self._global.update(parse_pax(body))
         elif kind == b"L":
-            self._long_name = body.rstrip(b"\0")
+            self._long_name = body.partition(b"\0")[0]
         else:
-            self._long_link = body.rstrip(b"\0")
+            self._long_link = body.partition(b"\0")[0]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from scanner.errors import FormatError, TargetError
-from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, sniff
-from scanner.image.oci import Image, LayerRef, Skip, parse_document
+from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_up_to, sniff
+from scanner.image.oci import Document, Image, LayerRef, Skip, as_map, parse_document
 from scanner.image.source import docker_archive, oci_layout
 from scanner.image.source.container import (
     Container,
@@ -29,14 +29,20 @@ _EXPECTED = "expected a docker or OCI archive, an OCI layout, a build cache or a
 
 
 class Source(Protocol):
-    """An opened target. Go through `blobs` first, then ask for the images."""
+    """An opened target. Go through `blobs` first, then ask for the images.
+
+    Attributes:
+        concurrent: whether a blob may be asked for before the ones handed out were read to their ends.
+    """
+
+    concurrent: bool
 
     @property
     def size(self) -> int:
         """Bytes that `blobs` will hand out as stored, for progress; 0 where unknown."""
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
-        """Every blob that is, or may be, a layer, with its name; each stream is read before the next is asked for."""
+        """Every blob that is, or may be, a layer, with its name; who gets a stream closes it."""
 
     def images(self) -> tuple[list[Image], list[Skip]]:
         """The images of the target, and what of it could not be read; complete once `blobs` is exhausted."""
@@ -49,28 +55,40 @@ def _resolve(container: Container) -> tuple[list[Image], list[Skip]] | None:
     skips: list[Skip] = []
     recognised = False
     if "index.json" in names and ("oci-layout" in names or any(name.startswith("blobs/") for name in names)):
-        recognised = True
-        try:
-            index = parse_document("index", "index.json", container.read("index.json"))
-            found, skips = oci_layout.images(container, index)
-        except FormatError as error:
-            skips.append(Skip(f"{container.name}: index.json", str(error)))
+        index = _document(container, "index", "index.json", skips)
+        if index is not None:
+            recognised = True
+            found, more = oci_layout.images(container, index)
+            skips += more
     if "manifest.json" in names:
-        recognised = True
-        try:
-            manifest = parse_document("manifest", "manifest.json", container.read("manifest.json"))
+        manifest = _document(container, "manifest", "manifest.json", skips)
+        if manifest is not None and _lists_layers(manifest.value):
+            recognised = True
             if isinstance(manifest.value, dict):
-                saved = list(oci_layout.dir_image(container, manifest))
+                found = _merge(found, list(oci_layout.dir_images(container, manifest)))
             else:
-                saved = list(docker_archive.images(container, manifest.value))
-            found = _merge(found, saved)
-        except FormatError as error:
-            skips.append(Skip(f"{container.name}: manifest.json", str(error)))
+                found = _merge(found, list(docker_archive.images(container, manifest.value)))
     elif "repositories" in names and not recognised:
-        recognised = True
-        repositories = parse_document("manifest", "repositories", container.read("repositories"))
-        found = list(docker_archive.v1_images(container, repositories.value))
+        repositories = _document(container, "manifest", "repositories", skips)
+        if repositories is not None and isinstance(repositories.value, dict):
+            recognised = True
+            found = list(docker_archive.v1_images(container, repositories.value))
     return (found, skips) if recognised else None
+
+
+def _document(container: Container, kind: str, name: str, skips: list[Skip]) -> Document | None:
+    try:
+        return parse_document(kind, name, container.read(name))
+    except FormatError as error:
+        skips.append(Skip(f"{container.name}: {name}", str(error)))
+        return None
+
+
+def _lists_layers(manifest: object) -> bool:
+    """Whether it is a manifest of images and not, in a tar of a file system, a web application's."""
+    if isinstance(manifest, list):
+        return any("Layers" in as_map(entry) or "Config" in as_map(entry) for entry in manifest)
+    return any(isinstance(as_map(manifest).get(key), list) for key in ("layers", "manifests"))
 
 
 def _merge(images: list[Image], saved: list[Image]) -> list[Image]:
@@ -90,6 +108,8 @@ def _merge(images: list[Image], saved: list[Image]) -> list[Image]:
 class _SeekableSource:
     """Images in a folder or in a plain tar."""
 
+    concurrent = True
+
     def __init__(self, container: SeekableContainer, images: list[Image], skips: list[Skip]) -> None:
         self._container = container
         self._images = images
@@ -107,8 +127,12 @@ class _SeekableSource:
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Each layer that any image names, once."""
         for name in self._wanted():
-            with self._container.open(name) as stream:
-                yield name, stream
+            try:
+                stream = self._container.open(name)
+            except FormatError as error:
+                self._skips.append(Skip(f"{self._container.name}: {name}", str(error)))
+                continue
+            yield name, stream
 
     def images(self) -> tuple[list[Image], list[Skip]]:
         """The images, and what of the container could not be read."""
@@ -117,6 +141,8 @@ class _SeekableSource:
 
 class _FilesystemSource:
     """A tar that holds no image: what ``docker export`` writes, or a layer by itself."""
+
+    concurrent = False
 
     def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
         self._path = path
@@ -136,10 +162,12 @@ class _FilesystemSource:
 class _StreamedSource:
     """An archive that is compressed as a whole."""
 
-    def __init__(self, path: Path, file: BinaryIO, kind: str, size: int) -> None:
+    concurrent = False
+    size = 0  # what the layers in it come to is known when they have gone by
+
+    def __init__(self, path: Path, file: BinaryIO, kind: str) -> None:
         self._path = path
         self._file = file
-        self.size = size
         self._container = StreamedTar(str(path), decompressed(file, kind))
         self._filesystem: _FilesystemSource | None = None
 
@@ -151,7 +179,7 @@ class _StreamedSource:
                 yield name, stream
         if _resolve(self._container) is None:
             self._file.seek(0)
-            self._filesystem = _FilesystemSource(self._path, self._file, self.size)
+            self._filesystem = _FilesystemSource(self._path, self._file, self._path.stat().st_size)
             yield from self._filesystem.blobs()
 
     def images(self) -> tuple[list[Image], list[Skip]]:
@@ -172,10 +200,14 @@ def open_source(target: str) -> Iterator[Source]:
     Raises:
         TargetError: there is nothing there, or nothing that holds an image.
     """
-    path = Path(_strip_transport(target))
-    if path.is_dir():
+    try:
+        path = Path(_strip_transport(target))
+        folder = path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise TargetError(f"{target}: {error.strerror}") from None
+    if folder:
         container = Folder(path)
-        resolved = _resolved(container)
+        resolved = _resolve(container)
         if resolved is None:
             raise TargetError(f"{path}: {_EXPECTED}, found a folder without index.json, manifest.json or repositories")
         yield _SeekableSource(container, *resolved)
@@ -198,13 +230,6 @@ def _strip_transport(target: str) -> str:
     return target
 
 
-def _resolved(container: Container) -> tuple[list[Image], list[Skip]] | None:
-    try:
-        return _resolve(container)
-    except FormatError as error:
-        raise TargetError(str(error)) from None
-
-
 def _open_file(path: Path, file: BinaryIO) -> Source:
     size = path.stat().st_size
     head = file.read(BLOCK)
@@ -214,17 +239,17 @@ def _open_file(path: Path, file: BinaryIO) -> Source:
     kind = sniff(head)
     if kind != "none":
         try:
-            inner = decompressed(file, kind).read(BLOCK)
+            inner = read_up_to(decompressed(file, kind), BLOCK)
         except DECOMPRESSION_ERRORS as error:
             raise TargetError(f"{path}: damaged {kind} data: {' '.join(str(error).split())}") from None
         file.seek(0)
         if not _may_be_tar(inner):
             raise TargetError(f"{path}: {_EXPECTED}, found {kind} data of another kind")
-        return _StreamedSource(path, file, kind, size)
+        return _StreamedSource(path, file, kind)
     if not _may_be_tar(head):
         raise TargetError(f"{path}: {_EXPECTED}, found other data")
     container = SeekableTar(path, file)
-    resolved = _resolved(container)
+    resolved = _resolve(container)
     if resolved is None:
         return _FilesystemSource(path, file, size)
     return _SeekableSource(container, resolved[0], [*container.skips, *resolved[1]])

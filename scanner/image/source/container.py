@@ -11,7 +11,16 @@ from typing import BinaryIO, Protocol, cast
 from scanner.errors import FormatError, TargetError
 from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, read_into, read_up_to
 from scanner.image.oci import MAX_DOCUMENT, Skip
-from scanner.image.tar import BLOCK, DIRECTORY, HARD_LINK, SYMLINK, Member, TarWalker, normalise
+from scanner.image.tar import (
+    BLOCK,
+    DIRECTORY,
+    HARD_LINK,
+    SYMLINK,
+    Member,
+    TarWalker,
+    checksum_matches,
+    normalise,
+)
 
 MAX_DOCUMENTS = 256 << 20
 """Bytes of small blobs that are kept of an archive which cannot be sought in."""
@@ -65,7 +74,10 @@ class Folder:
         return name
 
     def _path(self, name: str) -> Path:
-        path = (self._root / name).resolve()
+        try:
+            path = (self._root / name).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL in the name
+            raise FormatError(f"{self.name}: {name!a}: {error}") from None
         # A layout that somebody else made may hold links to anywhere; what lies outside is not the target.
         if not path.is_relative_to(self._root):
             raise FormatError(f"{self.name}: {name} points outside of the folder")
@@ -81,7 +93,7 @@ class Folder:
         """Bytes of a file; -1 if there is none."""
         try:
             return self._path(name).stat().st_size
-        except (FormatError, ValueError):
+        except (FormatError, OSError):
             return -1
 
     def read(self, name: str) -> bytes:
@@ -93,8 +105,8 @@ class Folder:
         """A file as a stream."""
         try:
             return self._path(name).open("rb", buffering=0)
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{self.name}: {name}: {error}") from None
+        except OSError as error:
+            raise FormatError(f"{self.name}: {name}: {error.strerror}") from None
 
 
 def _read_small(stream: BinaryIO, container: str, name: str) -> bytes:
@@ -167,6 +179,8 @@ class SeekableTar:
                     self._links.pop(name, None)
         if walker.next_header > size:
             self.skips.append(Skip(self.name, "archive ends early", walker.next_header - size))
+        elif os.pread(self._file.fileno(), BLOCK, walker.next_header).strip(b"\0"):
+            self.skips.append(Skip(self.name, "archive ends inside a header", size - walker.next_header))
 
     def names(self) -> Collection[str]:
         """Names of all regular files and links."""
@@ -233,6 +247,12 @@ class _Limited(io.RawIOBase):
         return count
 
 
+def _starts_document(head: bytes) -> bool:
+    # A layer may start with a file of such a name: `[id].js`, `{{cookiecutter.name}}/`.
+    is_tar = len(head) >= BLOCK and checksum_matches(head)
+    return head.lstrip()[:1] in (b"{", b"[") and not is_tar
+
+
 class StreamedTar:
     """A tar that can only be read through, once: compressed as a whole, or coming down a pipe.
 
@@ -255,8 +275,12 @@ class StreamedTar:
         """
         walker = TarWalker()
         while self._move_to(walker.next_header) and (header := self._take(BLOCK)):
+            if len(header) < BLOCK:
+                if header.strip(b"\0"):
+                    self.skips.append(Skip(self.name, "archive ends inside a header", len(header)))
+                return
             try:
-                member = walker.feed(header, 0) if len(header) == BLOCK else None
+                member = walker.feed(header, 0)
             except FormatError as error:
                 self.skips.append(Skip(self.name, f"archive is damaged: {error}"))
                 return
@@ -272,7 +296,7 @@ class StreamedTar:
             self._sizes[name] = member.size
             try:
                 peeked = cast(BinaryIO, Peeked(cast(BinaryIO, _Limited(self._stream, member.size))))
-                if member.size <= MAX_DOCUMENT and peeked.head.lstrip()[:1] in (b"{", b"["):  # type: ignore[attr-defined]
+                if member.size <= MAX_DOCUMENT and _starts_document(peeked.head):  # type: ignore[attr-defined]
                     self._keep(name, read_up_to(peeked, member.size))
                     return
             except DECOMPRESSION_ERRORS as error:
@@ -316,7 +340,10 @@ class StreamedTar:
 
     def size(self, name: str) -> int:
         """Bytes of a member that has gone by; -1 if there is none."""
-        return self._sizes.get(self.resolve(name), -1)
+        try:
+            return self._sizes.get(self.resolve(name), -1)
+        except FormatError:
+            return -1
 
     def read(self, name: str) -> bytes:
         """A document that has gone by."""
@@ -337,5 +364,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         file = path.open("rb", buffering=0)
     except OSError as error:
         raise TargetError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the name
+        raise TargetError(f"{str(path)!a}: {error}") from None
     with file:
         yield cast(BinaryIO, file)

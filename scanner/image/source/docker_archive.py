@@ -35,10 +35,8 @@ def images(container: Container, manifest: Any) -> Iterator[Image]:
     """
     for entry in as_list(manifest):
         entry = as_map(entry)
-        if not isinstance(entry.get("Config"), str):
-            yield Image("image", skips=(Skip(f"{container.name}: manifest.json", "entry without a Config"),))
-            continue
-        yield _image(container, entry["Config"], as_list(entry.get("Layers")), as_list(entry.get("RepoTags")))
+        config = as_text(entry.get("Config"))
+        yield _image(container, config, as_list(entry.get("Layers")), as_list(entry.get("RepoTags")))
 
 
 def _name(raw: Any) -> str:
@@ -107,15 +105,21 @@ def v1_images(container: Container, repositories: Any) -> Iterator[Image]:
 def _v1_image(container: Container, top: str, references: tuple[str, ...]) -> Image:
     chain: list[Document] = []
     skips: list[Skip] = []
-    parent = top
-    while parent and len(chain) < _MAX_CHAIN:
+    seen: set[str] = set()
+    parent = _name(top)
+    while parent:
+        where = f"{parent}/json"
+        if parent in seen or len(seen) >= _MAX_CHAIN:
+            skips.append(Skip(f"{container.name}: {where}", f"parents go round, or are more than {_MAX_CHAIN}"))
+            break
+        seen.add(parent)
         try:
-            document = parse_document("v1", f"{parent}/json", container.read(f"{_name(parent)}/json"))
+            document = parse_document("v1", where, container.read(where))
         except FormatError as error:
-            skips.append(Skip(f"{container.name}: {parent}/json", str(error)))
+            skips.append(Skip(f"{container.name}: {where}", str(error)))
             break
         chain.append(document)
-        parent = as_text(as_map(document.value).get("parent"))
+        parent = _name(as_map(document.value).get("parent"))
     folders = [document.where.rpartition("/")[0] for document in reversed(chain)]
     blobs = [_resolve(container, f"{folder}/layer.tar") for folder in folders]
     return Image(

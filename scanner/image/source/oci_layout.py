@@ -249,8 +249,24 @@ def _old_cache_image(walk: _Walk, index: Document, value: Mapping[str, Any], nam
     )
 
 
-def dir_image(container: Container, manifest: Document) -> Iterator[Image]:
-    """The image of a skopeo ``dir:`` folder: blobs beside the manifest, named by the hex of their digests."""
+def dir_images(container: Container, manifest: Document) -> Iterator[Image]:
+    """The images of a skopeo ``dir:`` folder: blobs beside the manifest, named by the hex of their digests."""
+    descriptors = as_map(manifest.value).get("manifests")
+    if not isinstance(descriptors, list):
+        yield _dir_image(container, manifest, ())
+        return
+    for raw in descriptors:
+        digest = as_text(as_map(raw).get("digest"))
+        name = f"{digest.partition(':')[2]}.manifest.json"
+        try:
+            document = parse_document("manifest", name, container.read(name))
+        except FormatError as error:
+            yield Image("image", digest=digest, skips=(Skip(f"{container.name}: {name}", str(error)),))
+            continue
+        yield _dir_image(container, document, (replace(manifest, kind="index"),))
+
+
+def _dir_image(container: Container, manifest: Document, parents: tuple[Document, ...]) -> Image:
     value = as_map(manifest.value)
     skips: list[Skip] = []
     digest = as_text(as_map(value.get("config")).get("digest"))
@@ -262,12 +278,12 @@ def dir_image(container: Container, manifest: Document) -> Iterator[Image]:
         skips.append(Skip(f"{container.name}: config {digest}", str(error)))
     layers = _layers(_Walk(container), as_list(value.get("layers")), diff_ids(config))
     here = tuple(replace(layer, blob=layer.digest.partition(":")[2]) for layer in layers)
-    yield Image(
+    return Image(
         kind="image",
         digest=manifest.digest,
         platform=platform_of(config.value) if config else "",
         layers=here,
         config=config,
-        documents=(manifest,),
+        documents=(manifest, *parents),
         skips=tuple(skips),
     )

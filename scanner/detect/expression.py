@@ -1,0 +1,223 @@
+"""What can be told about a regular expression without running it.
+
+It reads the tree that Python's own parser makes, which is also right for the subset of Perl's syntax that Hyperscan
+and the signatures share. It knows nothing of signatures.
+"""
+
+import importlib
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Public in all but name: the module has been there, under this name, since Python 3.11 and has no stubs.
+_parser: Any = importlib.import_module("re._parser")
+
+CASES = 2
+"""A class of so many characters is a letter in both cases, or as good as one."""
+
+FEW = 10
+"""A class of so many characters is still written out as literals by Hyperscan, next to others."""
+
+_REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
+_UNSUPPORTED = {
+    "ASSERT": "look-around",
+    "ASSERT_NOT": "look-around",
+    "GROUPREF": "a back-reference",
+    "GROUPREF_EXISTS": "a conditional group",
+    "ATOMIC_GROUP": "an atomic group",
+    "POSSESSIVE_REPEAT": "a possessive repeat",
+    "AT": "an anchor (^, $, \\b)",
+}
+
+Node = tuple[Any, Any]
+"""A name and what belongs to it, as ``re._parser`` has them."""
+
+
+def parse(text: str | bytes) -> Any:
+    """The tree of an expression: a sequence of nodes.
+
+    Raises:
+        re.error: it cannot be parsed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # a "[" inside of a class is meant as it stands
+        return _parser.parse(text)
+
+
+def unsupported(tree: Any) -> Iterator[str]:
+    """Names of the constructs that Hyperscan has not, or that have no meaning in a block of many files."""
+    return (_UNSUPPORTED[str(name)] for name, _ in walk(tree) if str(name) in _UNSUPPORTED)
+
+
+def repeats(tree: Any) -> Iterator[tuple[int, int | None]]:
+    """Least and greatest count of every repeat; None where there is no greatest."""
+    for name, value in walk(tree):
+        if str(name) in _REPEATS:
+            low, high, _ = value
+            yield int(low), None if high == _parser.MAXREPEAT else int(high)
+
+
+def walk(tree: Any) -> Iterator[Node]:
+    """Every node of a tree, outer before inner."""
+    for node in tree:
+        yield node
+        for part in _parts(node):
+            yield from walk(part)
+
+
+def _parts(node: Node) -> Sequence[Any]:
+    """The trees inside a node."""
+    name, value = str(node[0]), node[1]
+    if name == "BRANCH":
+        return tuple(value[1])
+    if name in _REPEATS:
+        return (value[2],)
+    if name == "SUBPATTERN":
+        return (value[3],)
+    if name in ("ASSERT", "ASSERT_NOT"):
+        return (value[1],)
+    if name == "ATOMIC_GROUP":
+        return (value,)
+    if name == "GROUPREF_EXISTS":
+        return tuple(part for part in value[1:] if part is not None)
+    return ()
+
+
+def always_sets(tree: Any, group: int) -> bool:
+    """Whether every match sets the group of this number."""
+    for node in tree:
+        name, value = str(node[0]), node[1]
+        if name == "SUBPATTERN" and value[0] == group:
+            return True
+        skippable = name in ("GROUPREF_EXISTS", "ASSERT_NOT") or (name in _REPEATS and value[0] == 0)
+        parts = _parts(node)
+        if parts and not skippable and all(always_sets(part, group) for part in parts):
+            return True
+    return False
+
+
+def open_ended(tree: Any) -> bool:
+    """Whether it ends in something of variable length, so that a scanner reports every one of its ends."""
+    if not len(tree):
+        return False
+    name, value = str(tree[-1][0]), tree[-1][1]
+    if name in _REPEATS:
+        return bool(value[0] != value[1]) or (value[0] == 1 and open_ended(value[2]))
+    return any(open_ended(part) for part in _parts(tree[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of characters that stands in every match: so many literal ones, so many of a small class."""
+
+    sure: int = 0
+    few: int = 0
+
+    def __add__(self, other: "_Run") -> "_Run":
+        return _Run(self.sure + other.sure, self.few + other.few)
+
+    @property
+    def length(self) -> int:
+        return self.sure + min(self.few, 1)  # several small classes make too many literals
+
+    def least(self, other: "_Run") -> "_Run":
+        return _Run(min(self.sure, other.sure), min(self.few, other.few))
+
+
+@dataclass(frozen=True, slots=True)
+class _Literals:
+    """The runs that are sure in a part of an expression: at its start, at its end, the longest, and all through."""
+
+    head: _Run
+    tail: _Run
+    best: int
+    solid: bool
+
+    def __add__(self, other: "_Literals") -> "_Literals":
+        middle = self.tail + other.head
+        return _Literals(
+            head=self.head + other.head if self.solid else self.head,
+            tail=self.tail + other.tail if other.solid else other.tail,
+            best=max(self.best, other.best, middle.length),
+            solid=self.solid and other.solid,
+        )
+
+    def either(self, other: "_Literals") -> "_Literals":
+        return _Literals(
+            self.head.least(other.head),
+            self.tail.least(other.tail),
+            min(self.best, other.best),
+            self.solid and other.solid,
+        )
+
+
+_NOTHING = _Literals(_Run(), _Run(), 0, True)
+_OPEN = _Literals(_Run(), _Run(), 0, False)
+
+
+def anchor(tree: Any) -> int:
+    """Length of the longest run of literal characters that every match is sure to hold."""
+    return _sequence(tree).best
+
+
+def _sequence(tree: Any) -> _Literals:
+    total = _NOTHING
+    for node in tree:
+        total += _literals(node)
+    return total
+
+
+def _literals(node: Node) -> _Literals:
+    name, value = str(node[0]), node[1]
+    if name == "LITERAL":
+        return _solid(_Run(1))
+    if name == "IN":
+        size = _class_size(value)
+        return _solid(_Run(1)) if size <= CASES else _solid(_Run(0, 1)) if size <= FEW else _OPEN
+    if name in _REPEATS:
+        low, high, part = value
+        inner, total = _sequence(part), _NOTHING
+        for _ in range(min(int(low), 32)):
+            total += inner
+        return total if low == high and low <= 32 else total + (inner.either(_NOTHING) if high == 1 else _OPEN)
+    parts = [_sequence(part) for part in _parts(node)]
+    if name in ("AT", "ASSERT", "ASSERT_NOT"):
+        return _NOTHING
+    if not parts:
+        return _OPEN
+    total = parts[0]
+    for other in parts[1:]:
+        total = total.either(other)
+    return total
+
+
+def _solid(run: _Run) -> _Literals:
+    return _Literals(run, run, run.length, True)
+
+
+def _class_size(items: Sequence[Node]) -> int:
+    """How many characters a class holds; more than `FEW` where that takes knowing what a category is."""
+    total = 0
+    for name, value in items:
+        if str(name) in ("CATEGORY", "NEGATE"):
+            return 256
+        total += value[1] - value[0] + 1 if str(name) == "RANGE" else 1
+    return total
+
+
+def can_be_empty(tree: Any) -> bool:
+    """Whether it matches without consuming anything."""
+    return int(tree.getwidth()[0]) == 0
+
+
+def compile_quietly(pattern: bytes) -> re.Pattern[bytes]:
+    """Compiles a pattern and keeps to itself what Python may change one day.
+
+    Raises:
+        re.error: it cannot be compiled.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern)

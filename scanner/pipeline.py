@@ -1,0 +1,236 @@
+"""Runs layers over the cores: while one thread fills the next block of a layer, others match those before it.
+
+Filling a block - reading, decompressing, walking its headers - goes in the order of the layer, one thread at a time;
+matching and hashing what was filled does not wait for it. Each thread has one buffer, one matcher and whatever block
+it filled last, so memory is a matter of threads and not of layers. The heavy parts (decompression, the database,
+SHA-256) run outside the interpreter lock.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.ruleset import Ruleset
+from scanner.hits import FileHit, LayerScan
+from scanner.image.footprint import Footprint
+from scanner.image.layer import Block, Layer
+from scanner.image.source import Source
+from scanner.profile import Profile
+
+Progress = Callable[[int, int], None]
+"""Is told bytes read since the last call, and bytes there are in all (0 where unknown); by one thread at a time."""
+
+
+@dataclass
+class _Work:
+    """A layer on its way through the pipeline."""
+
+    name: str
+    stream: BinaryIO
+    layer: Layer
+    footprint: Footprint = field(default_factory=Footprint)
+    hits: dict[int, list[FileHit]] = field(default_factory=dict)
+    taken: bool = False  # a thread is advancing it
+    filled: bool = False  # its last block has been filled
+    blocks: int = 0
+    hashed: int = 0
+    matched: int = 0
+    told: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.filled and self.hashed == self.matched == self.blocks
+
+
+class Pipeline:
+    """Scans the blobs of one source with some threads. Used once."""
+
+    def __init__(self, ruleset: Ruleset, jobs: int, progress: Progress, profile: Profile | None) -> None:
+        """Takes what all threads share.
+
+        Args:
+            ruleset: the signatures.
+            jobs: how many threads.
+            progress: is told of bytes read.
+            profile: adds up where the time goes, if anybody wants to know.
+        """
+        self._ruleset = ruleset
+        self._jobs = jobs
+        self._progress = progress
+        self._profile = profile
+        self._changed = threading.Condition()
+        self._active: list[_Work] = []
+        self._scans: dict[str, LayerScan] = {}
+        self._feed: Iterator[tuple[str, BinaryIO]] = iter(())
+        self._feeding = False
+        self._fed = False  # there is nothing more to feed
+        self._concurrent = False
+        self._total = 0
+        self._error: BaseException | None = None
+
+    def run(self, source: Source) -> dict[str, LayerScan]:
+        """Scans every blob of a source.
+
+        Returns:
+            The scans, by the names of the blobs.
+
+        Raises:
+            Whatever a thread met that nobody expected.
+        """
+        self._feed, self._concurrent, self._total = source.blobs(), source.concurrent, source.size
+        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self._jobs - 1)]
+        for thread in threads:
+            thread.start()
+        try:
+            self._serve()
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._scans
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def _serve(self) -> None:
+        """What each thread does until there is nothing left: fill a block of some layer, then work on it."""
+        try:
+            matcher = Matcher(self._ruleset, self._profile)
+            buffer = bytearray()
+            while (work := self._next()) is not None:
+                buffer = buffer or bytearray(work.layer.block_size)
+                block = work.layer.advance(buffer)
+                number = self._release(work, block)
+                if block is not None:
+                    self._match(work, number, block, matcher)
+                    self._hash(work, number, block)
+                self._finish(work)
+        except Exception as error:
+            self._fail(error)
+
+    def _next(self) -> _Work | None:
+        """A layer to advance, which is the caller's until released; None when all is done, or failed."""
+        with self._changed:
+            while self._error is None:
+                for work in self._active:
+                    if not work.taken and not work.filled:
+                        work.taken = True
+                        return work
+                if self._may_feed():
+                    self._feed_one()
+                elif self._fed and all(work.filled for work in self._active):
+                    return None
+                else:
+                    self._changed.wait()
+            return None
+
+    def _may_feed(self) -> bool:
+        if self._fed or self._feeding:
+            return False
+        waiting = sum(not work.filled for work in self._active)
+        return waiting < (self._jobs if self._concurrent else 1)
+
+    def _feed_one(self) -> None:
+        """Asks the source for one more blob; without the lock, since that may read and decompress."""
+        self._feeding = True
+        self._changed.release()
+        try:
+            item = next(self._feed, None)
+            work = None if item is None else _Work(*item, Layer(item[1], LOOKBEHIND, LOOKAHEAD))
+        finally:
+            self._changed.acquire()
+            self._feeding = False
+        if work is None:
+            self._fed = True
+        else:
+            self._active.append(work)
+        self._changed.notify_all()
+
+    def _release(self, work: _Work, block: Block | None) -> int:
+        """Gives a layer back after it was advanced; the number of the block."""
+        with self._changed:
+            work.taken = False
+            number = work.blocks
+            if block is None:
+                work.filled = True
+            else:
+                work.blocks += 1
+                # In the order of the layer, which is the order in which it is advanced.
+                for member in block.members:
+                    work.footprint.add(member)
+            read = work.layer.stored - work.told
+            work.told += read
+            if read:
+                self._progress(read, self._total)
+            self._changed.notify_all()
+            return number
+
+    def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
+        hits = list(_file_hits(block, matcher))
+        with self._changed:
+            work.matched += 1
+            if hits:
+                work.hits[number] = hits
+
+    def _hash(self, work: _Work, number: int, block: Block) -> None:
+        """Hashes a block once those before it are."""
+        with self._changed:
+            while work.hashed != number and self._error is None:
+                self._changed.wait()
+            if self._error is not None:
+                return
+        work.layer.hash(block)
+        with self._changed:
+            work.hashed += 1
+            self._changed.notify_all()
+
+    def _finish(self, work: _Work) -> None:
+        """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
+        with self._changed:
+            if not work.done or work not in self._active:
+                return
+            self._active.remove(work)
+            self._changed.notify_all()
+        work.stream.close()
+        scan = _scan(work)
+        if self._profile is not None:
+            _tell(self._profile, work.layer)
+        with self._changed:
+            self._scans[work.name] = scan
+
+
+def _scan(work: _Work) -> LayerScan:
+    layer = work.layer
+    return LayerScan(
+        digest=layer.digest,
+        diff_id=layer.diff_id,
+        stored=layer.stored,
+        bytes=layer.bytes,
+        members=layer.members,
+        hits=tuple(hit for number in sorted(work.hits) for hit in work.hits[number]),
+        footprint=work.footprint,
+        problems=tuple(layer.problems),
+    )
+
+
+def _tell(profile: Profile, layer: Layer) -> None:
+    profile.add("read", layer.seconds["read"], layer.stored)
+    profile.add("digest", layer.seconds["digest"] + layer.seconds["hash"], layer.stored + layer.bytes)
+    profile.add("decompress", layer.seconds["decompress"], layer.stored)
+    profile.add("walk", layer.seconds["walk"], layer.bytes)
+
+
+def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
+    for hit in matcher.scan(block.data, block.spans, block.low, block.high):
+        span = block.spans[hit.region]
+        line = span.line + block.data.count(b"\n", span.start, hit.start) if span.line else 0
+        offset = block.offset + hit.start - span.member.offset
+        yield FileHit(hit, span.member.name, span.member.ordinal, offset, line)

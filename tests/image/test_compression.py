@@ -1,0 +1,144 @@
+import gzip
+import io
+import lzma
+from typing import Any, BinaryIO, cast
+
+import pytest
+import zstandard
+
+from scanner.errors import FormatError
+from scanner.image.compression import DECOMPRESSION_ERRORS, HEAD, Peeked, decompressed, read_into, read_up_to, sniff
+from tests.image.archives import COMPRESSORS, Trickle
+
+PLAIN = b"".join(b"line %d of a file\n" % number for number in range(20_000))
+SKIPPABLE = b"\x5a\x2a\x4d\x18" + (700).to_bytes(4, "little") + b"s" * 700
+
+
+def read(blob: bytes, kind: str, size: int = 4096) -> tuple[bytes, BaseException | None]:
+    """What a compressed stream holds, read piece by piece, and the error that ends it."""
+    stream = decompressed(cast(BinaryIO, Trickle(blob, most=777)), kind)
+    buffer = bytearray(size)
+    held = b""
+    try:
+        while count := read_into(stream, buffer):
+            held += buffer[:count]
+    except DECOMPRESSION_ERRORS as error:
+        return held, error
+    return held, None
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_stream_is_known_by_its_first_bytes(kind: str) -> None:
+    assert kind == sniff(COMPRESSORS[kind](PLAIN)[:HEAD])
+
+
+@pytest.mark.parametrize("head", [b"", b"\x1f\x8b", b"BZh is a word", b"PK\x03\x04", b"\x50\x2a\x4d", bytes(512)])
+def test_everything_else_is_taken_as_it_is(head: bytes) -> None:
+    assert "none" == sniff(head)
+    assert (head, None) == read(head, "none")
+
+
+@pytest.mark.parametrize("low", range(16))
+def test_a_stream_that_starts_with_a_skippable_frame_is_zstd(low: int) -> None:
+    assert "zstd" == sniff(bytes([0x50 + low]) + SKIPPABLE[1:])
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+@pytest.mark.parametrize("size", [1, 512, 1 << 20])
+def test_a_stream_gives_what_was_compressed(kind: str, size: int) -> None:
+    plain = PLAIN[:5000] if size == 1 else PLAIN
+    assert (plain, None) == read(COMPRESSORS[kind](plain), kind, size)
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_streams_that_follow_one_another_are_one(kind: str) -> None:
+    blob = b"".join(COMPRESSORS[kind](piece) for piece in (PLAIN, b"", b"more", b"", b"end"))
+    assert (PLAIN + b"moreend", None) == read(blob, kind)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz", "bzip2"])
+def test_zeros_between_and_behind_streams_are_padding(kind: str) -> None:
+    blob = COMPRESSORS[kind](b"one") + bytes(40) + COMPRESSORS[kind](b"two") + bytes(200_000)
+    assert (b"onetwo", None) == read(blob, kind)
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_other_bytes_behind_a_stream_are_an_error_and_take_nothing_away(kind: str) -> None:
+    held, error = read(COMPRESSORS[kind](b"TOKEN=abc\n") + b"garbage!", kind)
+    assert b"TOKEN=abc\n" == held
+    assert error is not None
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_stream_that_is_cut_anywhere_says_so(kind: str) -> None:
+    blob = COMPRESSORS[kind](b"TOKEN=abc\n" * 20)
+    for kept in range(1, len(blob)):
+        held, error = read(blob[:kept], kind)
+        assert (b"TOKEN=abc\n" * 20).startswith(held)
+        assert isinstance(error, EOFError), kept
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_wrong_checksum_is_an_error(kind: str) -> None:
+    blob = bytearray(COMPRESSORS[kind](PLAIN))
+    blob[-5] ^= 1
+    held, error = read(bytes(blob), kind)
+    assert error is not None
+    assert PLAIN.startswith(held)
+
+
+def test_zstd_frames_of_every_shape_are_read() -> None:
+    frames = b""
+    for known_size in (True, False):
+        for checksum in (True, False):
+            for plain in (b"", b"x", PLAIN, bytes(300_000)):
+                codec = zstandard.ZstdCompressor(write_content_size=known_size, write_checksum=checksum)
+                frames += SKIPPABLE + codec.compress(plain) + b"\x50\x2a\x4d\x18" + bytes(4)
+    assert ((b"x" + PLAIN + bytes(300_000)) * 4, None) == read(frames, "zstd")
+
+
+def test_zstd_of_the_largest_window_that_the_tool_writes_is_read() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
+    assert (PLAIN, None) == read(zstandard.ZstdCompressor(compression_params=parameters).compress(PLAIN), "zstd")
+
+
+def test_a_larger_zstd_window_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=30, write_content_size=False)
+    blob = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    held, error = read(blob.compress(PLAIN) + blob.flush(), "zstd")
+    assert b"" == held
+    assert "memory" in str(error)
+
+
+def test_xz_that_wants_much_memory_is_refused() -> None:
+    filters: list[dict[str, Any]] = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 29}]
+    compressor = lzma.LZMACompressor(filters=filters)
+    # The dictionary's size is one byte of the block header; writing it costs nothing, so it is set by hand.
+    blob = compressor.compress(b"x") + compressor.flush()
+    held, error = read(blob, "xz")
+    assert b"" == held
+    assert "limit" in str(error)
+
+
+def test_what_follows_a_zstd_frame_and_is_none_is_named() -> None:
+    _, error = read(COMPRESSORS["zstd"](b"x") + b"what?", "zstd")
+    assert isinstance(error, FormatError)
+    assert "other bytes follow the last frame" == str(error)
+
+
+def test_a_peeked_stream_gives_its_head_out_again() -> None:
+    peeked = Peeked(cast(BinaryIO, Trickle(PLAIN, most=100)))
+    assert PLAIN[:HEAD] == peeked.head
+    assert PLAIN == read_up_to(cast(BinaryIO, peeked), 1 << 30)
+
+
+def test_reading_up_to_a_count_goes_on_after_a_short_read() -> None:
+    assert PLAIN[:9999] == read_up_to(cast(BinaryIO, Trickle(PLAIN, most=10)), 9999)
+    assert b"ab" == read_up_to(io.BytesIO(b"ab"), 5)
+
+
+def test_gzip_with_every_header_field_is_read() -> None:
+    out = io.BytesIO()
+    with gzip.GzipFile("a name", "wb", fileobj=out) as file:
+        file.write(PLAIN)
+    assert (PLAIN, None) == read(out.getvalue(), "gzip")
