@@ -15,9 +15,9 @@ from scanner.errors import LayerleakError, SignatureError
 if TYPE_CHECKING:
     from scanner.detect.ruleset import Ruleset
     from scanner.finding import ScanReport
-    from scanner.report import Options
     from scanner.pipeline import Progress
     from scanner.profile import Profile
+    from scanner.report import Options
 
 
 class Exit(IntEnum):

@@ -267,16 +267,37 @@ class Redactor:
             show: hide nothing, because the user asked to see them.
         """
         texts = {secret.decode("utf-8", "replace") for secret in secrets}
-        spelled = {form for text in texts for form in _spellings(text) if len(form) >= 4}
-        # The longest first, since one secret may be part of another.
-        self._forms = () if show else tuple(sorted(spelled, key=len, reverse=True))
+        self._forms = frozenset() if show else {f for text in texts for f in _spellings(text) if len(f) >= _HEAD}
+        lengths: dict[str, set[int]] = {}
+        for form in self._forms:
+            lengths.setdefault(form[:_HEAD], set()).add(len(form))
+        # By their first characters, the longest first, since one secret may be part of another. So the cost of a
+        # text is in its length, however many secrets there are.
+        self._lengths = {head: sorted(known, reverse=True) for head, known in lengths.items()}
 
     def __call__(self, text: str) -> str:
         """``text`` with a preview in the place of each secret."""
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, redact(form.encode()))
-        return text
+        if not self._forms:
+            return text
+        parts: list[str] = []
+        done = at = 0
+        while at + _HEAD <= len(text):
+            length = self._at(text, at)
+            if length:
+                parts += (text[done:at], redact(text[at : at + length].encode("utf-8", "surrogatepass")))
+                done = at = at + length
+            else:
+                at += 1
+        return "".join((*parts, text[done:])) if parts else text
+
+    def _at(self, text: str, at: int) -> int:
+        """Length of the longest secret that starts at an offset; 0 if none does."""
+        known = self._lengths.get(text[at : at + _HEAD], ())
+        return next((length for length in known if text[at : at + length] in self._forms), 0)
+
+
+_HEAD = 4
+"""Shortest text that is hidden, in characters: of anything shorter, a report would be full by chance."""
 
 
 def _spellings(text: str) -> Iterable[str]:

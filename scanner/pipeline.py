@@ -108,6 +108,8 @@ class Pipeline:
             while (work := self._next()) is not None:
                 buffer = buffer or bytearray(work.layer.block_size)
                 block = work.layer.advance(buffer)
+                for member in block.members if block else ():
+                    work.footprint.add(member)
                 number = self._release(work, block)
                 if block is not None:
                     self._match(work, number, block, matcher)
@@ -163,9 +165,6 @@ class Pipeline:
                 work.filled = True
             else:
                 work.blocks += 1
-                # In the order of the layer, which is the order in which it is advanced.
-                for member in block.members:
-                    work.footprint.add(member)
             read = work.layer.stored - work.told
             work.told += read
             if read:
@@ -231,6 +230,5 @@ def _tell(profile: Profile, layer: Layer) -> None:
 def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
     for hit in matcher.scan(block.data, block.spans, block.low, block.high):
         span = block.spans[hit.region]
-        line = span.line + block.data.count(b"\n", span.start, hit.start) if span.line else 0
         offset = block.offset + hit.start - span.member.offset
-        yield FileHit(hit, span.member.name, span.member.ordinal, offset, line)
+        yield FileHit(hit, span.member.name, span.member.ordinal, offset, block.line(span, hit.start))

@@ -29,7 +29,7 @@ class Command:
     stage: str | int
 
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)")
 _HEREDOC = re.compile(
     r"""(?:(?<=\s)|^)\d*<<(-?)((?:'[^']*'|"[^"]*"|[^\s<'"])+)(?!\S)"""
 )  # a word of its own (BuildKit)

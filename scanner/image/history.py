@@ -6,8 +6,10 @@ kept as they are, with no keyword where the text does not say one. Source: OCI i
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 KEYWORDS = frozenset(
@@ -68,9 +70,9 @@ class Step:
     names: tuple[str, ...]
 
 
-_NOP = re.compile(r"^(?P<shell>\S[^#]*?)\s*#\(nop\)\s+")
+_NOP = "#(nop)"
 _BUILDKIT_END = " # buildkit"
-_BUILDAH_END = re.compile(r"\s*(?:\|(?:inheritLabels|unsetLabel|force-mtime|unsetAnnotation|inheritAnnotations)=\S*)+$")
+_BUILDAH_OPTION = re.compile(r"(?:inheritLabels|unsetLabel|force-mtime|unsetAnnotation|inheritAnnotations)=\S*$")
 _MOUNTS_END = re.compile(r":(?:sha256:)?[0-9a-f]{64}$")
 _SHELL = re.compile(
     r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: --?[a-z]+(?: pipefail| extglob)?)* -[a-z]*c |"
@@ -80,6 +82,9 @@ _SHELL = re.compile(
 )
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=")
 _FOLLOWING = re.compile(rf" (?={_PAIR.pattern})")
+_MAX_ENDS = 5000
+"""Places in an entry that may be the end of an argument's value; no build has so many arguments."""
+
 _ASSIGNED = re.compile(r"""(?:^|\s)("[^"]*"|'[^']*'|[^\s=]+)=(?:"(?:[^"\\]|\\.)*"|'[^']*')?""")
 
 
@@ -116,7 +121,7 @@ def _parse(index: int, raw: Mapping[str, Any], declared: Mapping[str, str | None
     text = created_by
     if text.endswith(_BUILDKIT_END):
         text = text[: -len(_BUILDKIT_END)]
-    text = _BUILDAH_END.sub("", text)
+    text = _without_options(text)
     if builder == "buildah" and " --mount=" in text:
         text = _MOUNTS_END.sub("", text)
     keyword = ""
@@ -126,8 +131,8 @@ def _parse(index: int, raw: Mapping[str, Any], declared: Mapping[str, str | None
         keyword = "RUN"
         args, at = _split_args(text, prefix.end(), int(prefix[1]), declared)
         text = "RUN " + _without_shell(text[at:])
-    elif nop := _NOP.match(text):
-        text = text[nop.end() :].rstrip()
+    elif 0 < text.find("#") == text.find(_NOP):
+        text = text.partition(_NOP)[2].strip()
     elif text.startswith("RUN "):
         text = "RUN " + _without_shell(text[4:])
     elif _SHELL.match(text):
@@ -156,9 +161,19 @@ def _builder(created_by: str, comment: str, author: str) -> str:
         return "buildkit"
     if author == "kaniko":
         return "kaniko"
-    if comment.startswith("FROM ") or _BUILDAH_END.search(created_by):
+    if comment.startswith("FROM ") or _without_options(created_by) != created_by:
         return "buildah"
     return "classic" if "#(nop)" in created_by else ""
+
+
+def _without_options(text: str) -> str:
+    """An entry of buildah without the options that it puts behind a bar each."""
+    for _ in range(16):  # more than there are; a hostile text may have any number
+        head, _bar, tail = text.rpartition("|")
+        if not head or not _BUILDAH_OPTION.match(tail):
+            break
+        text = head.rstrip()
+    return text
 
 
 def _without_shell(text: str) -> str:
@@ -174,7 +189,7 @@ def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | Non
     """
     args: list[BuildArg] = []
     shell = next((m.start() for m in re.finditer(rf"(?<=\s)(?:{_SHELL.pattern})", text[at:], re.IGNORECASE)), None)
-    ends = [(at + m.start(), m[1]) for m in _FOLLOWING.finditer(text[at:])]
+    ends = deque((at + m.start(), m[1]) for m in islice(_FOLLOWING.finditer(text[at:]), _MAX_ENDS))
     command = len(text) if shell is None else at + shell
     left = set(declared)
     for number in range(count):
@@ -183,7 +198,8 @@ def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | Non
             break
         left.discard(pair[1])
         start = pair.end()
-        ends = [(end, name) for end, name in ends if end >= start]
+        while ends and ends[0][0] < start:
+            ends.popleft()
         if number == count - 1:
             end = command - 1 if shell is not None and command > start else -1
         else:
@@ -197,7 +213,7 @@ def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | Non
     return tuple(args), at
 
 
-def _end_of_value(text: str, start: int, ends: Sequence[tuple[int, str]], left: set[str], known: str | None) -> int:
+def _end_of_value(text: str, start: int, ends: deque[tuple[int, str]], left: set[str], known: str | None) -> int:
     """Where a value ends that another argument follows; -1 where none is found."""
     if known is not None and text.startswith(known + " ", start):
         end = start + len(known)

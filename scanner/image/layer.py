@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from scanner.errors import FormatError
 from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
@@ -22,15 +22,14 @@ STEP = 1 << 20
 """New bytes in a block, at most; the first one also fills what later ones share with their neighbours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The part of a member's data that lies in a block.
 
     Attributes:
         start: offset in the block of the first of these bytes.
         end: offset behind the last.
         member: whose data it is.
-        line: line number, from 1, on which the span starts; 0 in a file that is not text.
+        line: line number, from 1, on which the span starts; 0 in a file that is known to be no text.
     """
 
     start: int
@@ -65,6 +64,12 @@ class Block:
     high: int
     spans: tuple[Span, ...]
     members: tuple[Member, ...]
+
+    def line(self, span: Span, at: int) -> int:
+        """The line of its file that an offset in the block is on, from 1; 0 if the file is no text."""
+        if not span.line or not is_text(self.data, span.start, span.end):
+            return 0
+        return span.line + self.data.count(b"\n", span.start, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,8 @@ class Layer:
         self._carry = _round_up(lookbehind) + self._lookahead
         self._stream = cast(BinaryIO, peeked) if self._plain else decompressed(cast(BinaryIO, peeked), self.compression)
         self._walker = TarWalker()
-        self._live: list[_Live] = []
+        self._live: list[Member] = []  # those the next block shows content of
+        self._line = 1  # on which the first of these goes on, if it began before; 0 if it is no text
         self._tail = b""
         self._offset = self._low = 0
         self._ended = self._broken = self._damaged = False
@@ -208,7 +214,7 @@ class Layer:
         started = perf_counter()
         members = tuple(self._walk(data, self._offset, filled, self._ended))
         high = filled if self._ended else filled - self._lookahead
-        block = Block(data, self._offset, fresh, self._low, high, self._spans(data, self._offset, filled), members)
+        block = Block(data, self._offset, fresh, self._low, high, self._spans(self._offset, filled), members)
         if self._ended:
             self._finish()
         else:
@@ -235,23 +241,22 @@ class Layer:
         self.seconds["decompress"] += perf_counter() - started - below
         return filled
 
-    def _walk(self, data: bytearray, offset: int, filled: int, last: bool) -> Iterator[Member]:
-        while not self._broken and (at := self._walker.next_header - offset) + BLOCK <= filled:
+    def _walk(self, data: bytearray, offset: int, filled: int, last: bool) -> list[Member]:
+        members: list[Member] = []
+        walker = self._walker
+        while not self._broken and (at := walker.next_header - offset) + BLOCK <= filled:
             try:
-                member = self._walker.feed(data, at)
+                member = walker.feed(data, at)
             except FormatError as error:
                 member = self._give_up(error, offset + at)
             if member is not None:
-                yield self._begin(member)
-        at = self._walker.next_header - offset
+                members.append(member)
+        at = walker.next_header - offset
         if last and not self._broken and at < filled and data.count(0, at, filled) < filled - at:
             short = FormatError(f"offset {offset + at}: expected a tar header, found {filled - at} bytes and the end")
-            yield self._begin(self._give_up(short, offset + at))
-
-    def _begin(self, member: Member) -> Member:
-        if member.size:
-            self._live.append(_Live(member))
-        return member
+            members.append(self._give_up(short, offset + at))
+        self._live += [member for member in members if member.size]
+        return members
 
     def _give_up(self, error: FormatError, at: int) -> Member:
         """No header where one must be: all that follows is shown as one member, so that nothing goes unseen."""
@@ -260,25 +265,27 @@ class Layer:
         self._walker.count += 1
         return Member(b"", REGULAR, at, 1 << 62, b"", self._walker.count - 1)
 
-    def _spans(self, data: bytearray, offset: int, filled: int) -> tuple[Span, ...]:
+    def _spans(self, offset: int, filled: int) -> tuple[Span, ...]:
         spans = []
-        for live in self._live:
-            start = max(0, live.member.offset - offset)
-            end = min(filled, live.member.offset + live.member.size - offset)
-            if start >= end:
-                continue
-            if live.line and data.find(0, start, min(end, start + _TEXT_PROBE)) >= 0:
-                live.line = 0
-            spans.append(Span(start, end, live.member, live.line))
+        for member in self._live:
+            start = member.offset - offset
+            end = min(filled, start + member.size)
+            if start < 0:
+                spans.append(Span(0, end, member, self._line))
+            elif start < end:
+                spans.append(Span(start, end, member, 1))
         return tuple(spans)
 
     def _forget(self, data: bytearray, offset: int, dropped: int) -> None:
         """Drops members that the next block shows nothing of, and counts the lines of the one it cuts."""
         cut = offset + dropped
-        self._live = [live for live in self._live if live.member.offset + live.member.size > cut]
-        if self._live and self._live[0].line and self._live[0].member.offset < cut:
-            first = self._live[0]
-            first.line += data.count(b"\n", max(0, first.member.offset - offset), dropped)
+        self._live = [member for member in self._live if member.offset + member.size > cut]
+        if self._live and self._live[0].offset < cut:
+            start = self._live[0].offset - offset
+            line = self._line if start < 0 else 1
+            start = max(0, start)
+            # In what is no text there are no lines to count, which saves a pass over every large binary.
+            self._line = line + data.count(b"\n", start, dropped) if line and is_text(data, start, dropped) else 0
 
     def _finish(self) -> None:
         """Reads what the decompressor left behind, which the digest covers, and says what was cut short."""
@@ -297,16 +304,13 @@ class Layer:
             self.problems.append(Problem(f"ends {missing} bytes too early, inside a member or before its end", missing))
 
 
-@dataclass(slots=True)
-class _Live:
-    """A member that the current block shows some of, and the line on which that starts; 0 if it is no text."""
-
-    member: Member
-    line: int = 1
-
-
 _TEXT_PROBE = 8192
-"""Bytes at the start of each span in which a NUL says that the file is no text (git looks at 8,000)."""
+"""Bytes at the start of a span in which a NUL says that the file is no text (git looks at 8,000)."""
+
+
+def is_text(data: bytearray, start: int, end: int) -> bool:
+    """Whether what starts at ``start`` looks like text: no NUL among its first bytes."""
+    return data.find(0, start, min(end, start + _TEXT_PROBE)) < 0
 
 
 def _round_up(count: int) -> int:

@@ -7,10 +7,11 @@ where they lie, which costs thirty times more than the walk below.
 
 import posixpath
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import NamedTuple
+from zlib import adler32
 
 from scanner.errors import FormatError
 
@@ -23,6 +24,11 @@ MAX_EXTENDED = 1 << 20
 REGULAR, HARD_LINK, SYMLINK, DIRECTORY = b"0", b"1", b"2", b"5"
 _REGULAR_KINDS = (b"0", b"\0", b"7", b"S")
 _ZEROS = bytes(BLOCK)
+
+_USUAL = Struct("100s24x12s12x8sc100x6s82xB")
+"""Of a ustar header: name, size, checksum, type flag, magic, first byte of the prefix (POSIX.1-2017 pax)."""
+
+_USUAL_KINDS = (REGULAR, DIRECTORY)
 
 
 class Member(NamedTuple):
@@ -71,6 +77,11 @@ def _number(text: bytes) -> int:
     return int(digits, 8) if digits else 0
 
 
+def _sum(field: bytes | bytearray) -> int:
+    """Sum of a few bytes: what Adler-32 has in its lower half, less one."""
+    return (adler32(field) & 0xFFFF) - 1
+
+
 def checksum_matches(header: bytes | bytearray, at: int = 0) -> bool:
     """Whether 512 bytes are a tar header: their sum, the checksum field taken as blanks, is what that field says.
 
@@ -82,7 +93,7 @@ def checksum_matches(header: bytes | bytearray, at: int = 0) -> bool:
         claimed = int(field.strip(b" \0") or b"0", 8)
     except ValueError:
         return False
-    total = (zlib.adler32(memoryview(header)[at : at + BLOCK]) & 0xFFFF) - 1 - sum(field) + 8 * 32
+    total = (adler32(header[at : at + BLOCK]) & 0xFFFF) - 1 - _sum(field) + 8 * 32
     if (claimed - total) % 65521 == 0:
         return True
     # Some old tars summed signed bytes: each byte from 0x80 on counts 256 less.
@@ -132,6 +143,7 @@ class TarWalker:
     _pending_size: int = 0
     _body: bytearray = field(default_factory=bytearray)
     _sparse: Member | None = None
+    _extended: bool = False  # any of the above is set, and bears on the next block
 
     def feed(self, data: bytes | bytearray, at: int) -> Member | None:
         """Takes the 512 bytes of ``data`` from ``at`` on, which are those at ``next_header``.
@@ -142,6 +154,26 @@ class TarWalker:
         Raises:
             FormatError: the block is no tar header.
         """
+        if self._extended:
+            return self._feed_any(data, at)
+        # Most members are plain files and directories with a short name, in layers of hundreds of thousands: for
+        # these the header is read in one go. Whatever is unusual about one goes the long way, which knows it all.
+        name, size, claimed, kind, magic, prefix = _USUAL.unpack_from(data, at)
+        try:
+            length = int(size[:11], 8) if kind == REGULAR else 0
+            total = int(claimed.partition(b"\0")[0], 8)
+        except ValueError:
+            return self._feed_any(data, at)
+        usual = kind in _USUAL_KINDS and size[11] <= 32 and not (prefix and magic == b"ustar\0") and length >= 0
+        if not usual or (total - (adler32(data[at : at + BLOCK]) & 0xFFFF) + _sum(claimed) - 255) % 65521:
+            return self._feed_any(data, at)
+        start = self.next_header + BLOCK
+        member = Member(normalise(name.partition(b"\0")[0]), kind, start, length, b"", self.count)
+        self.count += 1
+        self.next_header = start + (length + BLOCK - 1) // BLOCK * BLOCK
+        return member
+
+    def _feed_any(self, data: bytes | bytearray, at: int) -> Member | None:
         if self._pending:
             self._extend(data, at)
             return None
@@ -167,6 +199,7 @@ class TarWalker:
             if size > MAX_EXTENDED:
                 raise FormatError(f"offset {self.next_header}: extended header of {size} bytes, limit {MAX_EXTENDED}")
             self._pending, self._pending_size = kind, size
+            self._extended = True
             self._body.clear()
             self.next_header += BLOCK
             if not size:
@@ -203,8 +236,9 @@ class TarWalker:
         self.next_header += BLOCK
         member = Member(normalise(name), member_kind, self.next_header, size, link, self.count)
         self._local, self._long_name, self._long_link = {}, None, None
+        self._extended = bool(self._global)
         if kind == b"S" and header[482]:
-            self._sparse = member
+            self._sparse, self._extended = member, True
             return None
         return self._start(member)
 
@@ -220,6 +254,7 @@ class TarWalker:
         if data[at + 504]:
             return None
         member, self._sparse = self._sparse._replace(offset=self.next_header), None
+        self._extended = bool(self._global)
         return self._start(member)
 
     def _extend(self, data: bytes | bytearray, at: int) -> None:

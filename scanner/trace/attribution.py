@@ -12,7 +12,7 @@ from scanner.image.dockerfile import command_at, parse_dockerfile
 from scanner.image.fields import row_of
 from scanner.image.history import Made, Step, map_layers, parse_history
 from scanner.image.oci import Document, Image, as_list, as_map, as_text
-from scanner.trace.evidence import best_guess
+from scanner.trace.evidence import Evidence
 
 _HISTORY = re.compile(r"/history/(\d+)/")
 _BUILD_ARG = re.compile(r".*/args/build-arg:([^/]+)")
@@ -27,6 +27,7 @@ class Attribution:
         """Takes the image whose history and attestations say what there is to say."""
         config = as_map(image.config.value) if image.config else {}
         self.steps = parse_history(config.get("history"))
+        self._evidence = Evidence(self.steps)
         self.made = map_layers(self.steps, len(image.layers)) if image.kind == "image" else ()
 
     def layer(self, index: int) -> Instruction | None:
@@ -43,7 +44,7 @@ class Attribution:
         if made.sure:
             return instruction(made.candidates[0])
         secret = found.hit.secret.decode("utf-8", "replace")
-        guess = best_guess(self.steps, made.candidates, path.decode("utf-8", "replace"), secret)
+        guess = self._evidence.best(made.candidates, path.decode("utf-8", "replace"), secret)
         return instruction(guess, sure=False) if guess else None
 
     def field(self, found: FieldHit) -> Instruction | None:

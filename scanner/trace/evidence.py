@@ -9,20 +9,34 @@ from scanner.image.history import Step
 _QUOTED_LIST = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-def best_guess(steps: Sequence[Step], candidates: Sequence[Step], path: str, secret: str) -> Step | None:
-    """The candidate that most likely wrote a file.
+class Evidence:
+    """Weighs the instructions of one image against what was found in it."""
 
-    Args:
-        steps: the whole history, which says in what directory each candidate ran.
-        candidates: the steps to choose from.
-        path: of the file, without a leading slash.
-        secret: what was found in it.
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Takes the whole history, which says in what directory each step ran."""
+        self._workdirs: dict[int, str] = {}
+        here = "/"
+        for step in steps:
+            self._workdirs[step.index] = here
+            if step.keyword == "WORKDIR":
+                here = posixpath.join(here, step.text[len("WORKDIR") :].strip().strip("\"'"))
 
-    Returns:
-        The best supported candidate, the earliest of equals; None if there is none.
-    """
-    scored = [(_support(step, _workdir(steps, step), path, secret), -step.index, step) for step in candidates]
-    return max(scored, default=(0.0, 0, None), key=lambda item: item[:2])[2]
+    def best(self, candidates: Sequence[Step], path: str, secret: str) -> Step | None:
+        """The candidate that most likely wrote a file.
+
+        Args:
+            candidates: the steps to choose from.
+            path: of the file, without a leading slash.
+            secret: what was found in it.
+
+        Returns:
+            The best supported candidate, the earliest of equals; None if there is none.
+        """
+
+        def support(step: Step) -> tuple[float, int]:
+            return _support(step, self._workdirs[step.index], path, secret), -step.index
+
+        return max(candidates, key=support, default=None)
 
 
 def _support(step: Step, workdir: str, path: str, secret: str) -> float:
@@ -50,14 +64,6 @@ def _written(command: str, path: str) -> float:
     if f"/{path}" in command:
         return 2
     return 1.5 if posixpath.basename(path) in command else 0
-
-
-def _workdir(steps: Sequence[Step], until: Step) -> str:
-    here = "/"
-    for step in steps[: until.index]:
-        if step.keyword == "WORKDIR":
-            here = posixpath.join(here, step.text[len("WORKDIR") :].strip().strip("\"'"))
-    return here
 
 
 def _target(text: str) -> str:

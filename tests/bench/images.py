@@ -260,17 +260,18 @@ def _config(layers: list[_Layer], plants: tuple[Plant, ...]) -> bytes:
     arguments = [f"{plant.path}={plant.text}" for plant in named("ARG in history")]
     given = f"|{len(arguments)} {' '.join(arguments)} " if arguments else ""
     created = "2025-01-31T12:00:00Z"
-    empty: list[dict[str, object]] = [
-        *({"created_by": f"ENV {variable}"} for variable in variables),
-        *({"created_by": f"LABEL {name}={value}"} for name, value in labels.items()),
-        *({"created_by": f"ARG {argument.partition('=')[0]}"} for argument in arguments),
+    empty = [
+        *(f"ENV {variable}" for variable in variables),
+        *(f"LABEL {name}={value}" for name, value in labels.items()),
+        *(f"ARG {argument.partition('=')[0]}" for argument in arguments),
     ]
-    history = [{"created": created, "comment": "buildkit.dockerfile.v0", "empty_layer": True, **step} for step in empty]
+    common: dict[str, object] = {"created": created, "comment": "buildkit.dockerfile.v0"}
+    history = [{**common, "created_by": text, "empty_layer": True} for text in empty]
     for layer in layers:
         text = layer.instruction.replace("{arguments}", given)
         if layer.name == "app" and given and not any(other.name == "node" for other in layers):
             text = f"RUN {given}/bin/sh -c make install # buildkit"
-        history.append({"created": created, "created_by": text, "comment": "buildkit.dockerfile.v0"})
+        history.append({**common, "created_by": text})
     config = {
         "created": created,
         "architecture": "amd64",

@@ -131,7 +131,8 @@ def entries_by_tarfile(data: bytes, *, ignore_zeros: bool = False) -> list[Entry
         for info in tar:
             path = simplified(info.name.encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")
             kind = b"0" if info.isreg() else info.type
-            size = sum(length for _, length in info.sparse or ()) if info.issparse() else info.size
+            pieces = cast("list[tuple[int, int]]", info.sparse or [])
+            size = sum(length for _, length in pieces) if info.issparse() else info.size
             if kind in b"123456":
                 size = 0
             content = data[info.offset_data : info.offset_data + size]
@@ -144,7 +145,7 @@ class Trickle(io.RawIOBase):
 
     def __init__(self, data: bytes, seed: int = 0, most: int = 5000) -> None:
         self._data = memoryview(data)
-        self._random = random.Random(seed)  # noqa: S311 - sizes of reads
+        self._random = random.Random(seed)
         self._most = most
 
     def readable(self) -> bool:
@@ -180,12 +181,14 @@ def reassemble(blob: bytes | BinaryIO, plain: bytes, lookbehind: int = 512, look
     members: list[Member] = []
     contents: dict[int, bytearray] = {}
     lines: dict[int, list[tuple[int, int]]] = {}
-    fresh = blocks = 0
+    fresh = shown = blocks = 0
     shown_after = lookahead
     for block in layer.blocks():
         blocks += 1
         assert shown_after >= lookahead  # of the block before, which was not the last
         shown_after = len(block.data) - block.high
+        assert shown == block.offset + block.fresh
+        shown = block.offset + len(block.data)
         fresh = _check_block(block, plain, fresh, lookbehind)
         members += block.members
         for span in block.spans:
@@ -194,7 +197,7 @@ def reassemble(blob: bytes | BinaryIO, plain: bytes, lookbehind: int = 512, look
             if start < end:
                 assert block.offset + start == span.member.offset + len(content)
                 content += block.data[start:end]
-            lines.setdefault(span.member.ordinal, []).append((block.offset + span.start, span.line))
+            lines.setdefault(span.member.ordinal, []).append((block.offset + span.start, block.line(span, span.start)))
     assert (fresh, 0) == (layer.bytes, shown_after)
     assert [member.ordinal for member in members] == list(range(layer.members))
     entries = [

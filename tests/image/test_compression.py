@@ -34,13 +34,13 @@ def test_a_stream_is_known_by_its_first_bytes(kind: str) -> None:
 
 @pytest.mark.parametrize("head", [b"", b"\x1f\x8b", b"BZh is a word", b"PK\x03\x04", b"\x50\x2a\x4d", bytes(512)])
 def test_everything_else_is_taken_as_it_is(head: bytes) -> None:
-    assert "none" == sniff(head)
+    assert sniff(head) == "none"
     assert (head, None) == read(head, "none")
 
 
 @pytest.mark.parametrize("low", range(16))
 def test_a_stream_that_starts_with_a_skippable_frame_is_zstd(low: int) -> None:
-    assert "zstd" == sniff(bytes([0x50 + low]) + SKIPPABLE[1:])
+    assert sniff(bytes([0x50 + low]) + SKIPPABLE[1:]) == "zstd"
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
@@ -53,19 +53,19 @@ def test_a_stream_gives_what_was_compressed(kind: str, size: int) -> None:
 @pytest.mark.parametrize("kind", COMPRESSORS)
 def test_streams_that_follow_one_another_are_one(kind: str) -> None:
     blob = b"".join(COMPRESSORS[kind](piece) for piece in (PLAIN, b"", b"more", b"", b"end"))
-    assert (PLAIN + b"moreend", None) == read(blob, kind)
+    assert read(blob, kind) == (PLAIN + b"moreend", None)
 
 
 @pytest.mark.parametrize("kind", ["gzip", "xz", "bzip2"])
 def test_zeros_between_and_behind_streams_are_padding(kind: str) -> None:
     blob = COMPRESSORS[kind](b"one") + bytes(40) + COMPRESSORS[kind](b"two") + bytes(200_000)
-    assert (b"onetwo", None) == read(blob, kind)
+    assert read(blob, kind) == (b"onetwo", None)
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
 def test_other_bytes_behind_a_stream_are_an_error_and_take_nothing_away(kind: str) -> None:
     held, error = read(COMPRESSORS[kind](b"TOKEN=abc\n") + b"garbage!", kind)
-    assert b"TOKEN=abc\n" == held
+    assert held == b"TOKEN=abc\n"
     assert error is not None
 
 
@@ -99,14 +99,14 @@ def test_zstd_frames_of_every_shape_are_read() -> None:
 
 def test_zstd_of_the_largest_window_that_the_tool_writes_is_read() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
-    assert (PLAIN, None) == read(zstandard.ZstdCompressor(compression_params=parameters).compress(PLAIN), "zstd")
+    assert read(zstandard.ZstdCompressor(compression_params=parameters).compress(PLAIN), "zstd") == (PLAIN, None)
 
 
 def test_a_larger_zstd_window_is_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=30, write_content_size=False)
     blob = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     held, error = read(blob.compress(PLAIN) + blob.flush(), "zstd")
-    assert b"" == held
+    assert held == b""
     assert "memory" in str(error)
 
 
@@ -116,29 +116,29 @@ def test_xz_that_wants_much_memory_is_refused() -> None:
     # The dictionary's size is one byte of the block header; writing it costs nothing, so it is set by hand.
     blob = compressor.compress(b"x") + compressor.flush()
     held, error = read(blob, "xz")
-    assert b"" == held
+    assert held == b""
     assert "limit" in str(error)
 
 
 def test_what_follows_a_zstd_frame_and_is_none_is_named() -> None:
     _, error = read(COMPRESSORS["zstd"](b"x") + b"what?", "zstd")
     assert isinstance(error, FormatError)
-    assert "other bytes follow the last frame" == str(error)
+    assert str(error) == "other bytes follow the last frame"
 
 
 def test_a_peeked_stream_gives_its_head_out_again() -> None:
     peeked = Peeked(cast(BinaryIO, Trickle(PLAIN, most=100)))
     assert PLAIN[:HEAD] == peeked.head
-    assert PLAIN == read_up_to(cast(BinaryIO, peeked), 1 << 30)
+    assert read_up_to(cast(BinaryIO, peeked), 1 << 30) == PLAIN
 
 
 def test_reading_up_to_a_count_goes_on_after_a_short_read() -> None:
     assert PLAIN[:9999] == read_up_to(cast(BinaryIO, Trickle(PLAIN, most=10)), 9999)
-    assert b"ab" == read_up_to(io.BytesIO(b"ab"), 5)
+    assert read_up_to(io.BytesIO(b"ab"), 5) == b"ab"
 
 
 def test_gzip_with_every_header_field_is_read() -> None:
     out = io.BytesIO()
     with gzip.GzipFile("a name", "wb", fileobj=out) as file:
         file.write(PLAIN)
-    assert (PLAIN, None) == read(out.getvalue(), "gzip")
+    assert read(out.getvalue(), "gzip") == (PLAIN, None)

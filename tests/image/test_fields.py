@@ -17,7 +17,7 @@ def laid_out(value: Any) -> Text:
 def found(text: Text, string: str) -> tuple[str, int, bool]:
     """Pointer, offset and whether decoded, of the one place where a string is."""
     encoded = string.encode()
-    assert 1 == text.data.count(encoded), text.data
+    assert text.data.count(encoded) == 1, text.data
     place = text.place(text.data.index(encoded))
     return place.pointer, place.offset, place.decoded
 
@@ -59,7 +59,7 @@ def keys_of(value: Any) -> list[str]:
 @given(JSON)
 def test_every_string_is_in_the_text_and_leads_back_to_its_pointer(value: Any) -> None:
     text = laid_out(value)
-    places = {}
+    places: dict[tuple[str, int], int] = {}
     for start in range(len(text.data) + 1):
         place = text.place(start) if text.regions else None
         if place is not None and place.offset >= 0:
@@ -80,7 +80,7 @@ def test_regions_ascend_and_are_divided_by_newlines(value: Any) -> None:
     end = -1
     for region in text.regions:
         assert (end + 1, "") == (region.start, region.path)
-        assert b"\n" == text.data[region.end : region.end + 1]
+        assert text.data[region.end : region.end + 1] == b"\n"
         end = region.end
 
 
@@ -93,19 +93,19 @@ def test_a_key_is_escaped_in_a_pointer(key: str, token: str) -> None:
 def test_a_key_stands_before_its_value() -> None:
     text = laid_out({"first": "x", "config": {"Labels": {"db.password": "hunter2"}}})
     assert b"db.password=hunter2" in text.data
-    assert ("/config/Labels/db.password", 0, False) == found(text, "hunter2")
+    assert found(text, "hunter2") == ("/config/Labels/db.password", 0, False)
 
 
 def test_a_hit_in_a_key_leads_to_that_keys_field() -> None:
     text = laid_out({"first": "x", "registry": {"token-in-a-key": "value", "other-key": {"deep": "y"}}})
     assert ("/registry/token-in-a-key", -len("token-in-a-key="), False) == found(text, "token-in-a-key")
-    assert ("/registry/other-key", 0, False) == found(text, "other-key")
+    assert found(text, "other-key") == ("/registry/other-key", 0, False)
 
 
 def test_an_environment_entry_stands_by_itself() -> None:
     text = laid_out({"config": {"Env": ["PATH=/bin", "TOKEN=abc"]}})
     assert b"TOKEN=abc" in text.data.splitlines()
-    assert ("/config/Env/1", 6, False) == found(text, "abc")
+    assert found(text, "abc") == ("/config/Env/1", 6, False)
 
 
 @pytest.mark.parametrize("field", ["Cmd", "Entrypoint", "Shell"])
@@ -119,13 +119,13 @@ def test_arguments_are_on_one_line_each_with_its_own_pointer(field: str) -> None
 def test_the_healthcheck_is_one_line() -> None:
     text = laid_out({"config": {"Healthcheck": {"Test": ["CMD", "curl", "-u", "me:pw"]}}})
     assert b"CMD curl -u me:pw" in text.data
-    assert ("/config/Healthcheck/Test/3", 3, False) == found(text, "pw")
+    assert found(text, "pw") == ("/config/Healthcheck/Test/3", 3, False)
 
 
 def test_arguments_that_are_not_all_strings_are_read_one_by_one() -> None:
     text = laid_out({"config": {"Cmd": ["serve", 7, ["--token"], {"k": "the-end"}]}})
-    assert ("/config/Cmd/2/0", 0, False) == found(text, "--token")
-    assert ("/config/Cmd/3/k", 0, False) == found(text, "the-end")
+    assert found(text, "--token") == ("/config/Cmd/2/0", 0, False)
+    assert found(text, "the-end") == ("/config/Cmd/3/k", 0, False)
 
 
 def test_a_step_of_the_provenance_is_read_as_its_command_line() -> None:
@@ -144,20 +144,20 @@ def test_a_base64_field_is_read_decoded_line_by_line() -> None:
     pointer = "/m/source/infos/0/data"
     assert (pointer, dockerfile.index("secret"), True) == found(text, "secret-two")
     assert dockerfile.encode() == text.decoded_lines(pointer)[: len(dockerfile)]
-    assert b"" == text.decoded_lines("/m/source/infos/0/filename")
+    assert text.decoded_lines("/m/source/infos/0/filename") == b""
 
 
 @pytest.mark.parametrize("data", ["not base64!", "ä", "abc"])
 def test_a_base64_field_that_is_none_is_read_as_it_is(data: str) -> None:
     text = laid_out({"op": {"mkfile": {"data": data}}})
-    assert ("/op/mkfile/data", 0, False) == found(text, data)
+    assert found(text, data) == ("/op/mkfile/data", 0, False)
 
 
 def test_a_lone_surrogate_is_read_as_its_escape() -> None:
     document = parse_document("config", "c", b'{"a": "x\\ud800y", "b\\udfff": "z"}')
     text = lay_out(document)
     assert b"x\\ud800y" in text.data
-    assert ("/b\udfff", 0) == ((place := text.place(text.data.index(b"z"))).pointer, place.offset)
+    assert ((place := text.place(text.data.index(b"z"))).pointer, place.offset) == ("/b\udfff", 0)
 
 
 def test_what_lies_too_deep_for_a_pointer_is_read_under_its_ancestor() -> None:
@@ -174,7 +174,7 @@ def test_what_lies_too_deep_for_a_pointer_is_read_under_its_ancestor() -> None:
 
 @pytest.mark.parametrize("value", [None, 7, True, [], {}, [[]]])
 def test_a_document_without_strings_has_no_text(value: Any) -> None:
-    assert (b"", ()) == (laid_out(value).data, laid_out(value).regions)
+    assert (laid_out(value).data, laid_out(value).regions) == (b"", ())
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_aufs_own_bookkeeping_removes_nothing(name: str) -> None:
 def test_only_the_last_part_of_a_path_makes_a_whiteout() -> None:
     found = footprint(file_entry("x.wh.y/file"), file_entry(".wh.x/file"), file_entry("a.wh.b"))
     assert set() == found.whiteouts
-    assert [False, False, True, True] == [is_whiteout(name) for name in (b".wh.x/f", b"a.wh.b", b".wh.x", b"d/.wh.x")]
+    assert [is_whiteout(name) for name in (b".wh.x/f", b"a.wh.b", b".wh.x", b"d/.wh.x")] == [False, False, True, True]
 
 
 def test_a_hard_link_is_kept_with_its_target() -> None:
@@ -50,7 +50,7 @@ def test_a_hard_link_is_kept_with_its_target() -> None:
         file_entry("f", linkname=".wh..wh.plnk/1.2", **link),
         file_entry("g", linkname="a", type=tarfile.SYMTYPE),
     )
-    assert {b"a": [b"b", b"c.wh.d/e"], b".wh..wh.plnk/1.2": [b"f"]} == found.links
+    assert found.links == {b"a": [b"b", b"c.wh.d/e"], b".wh..wh.plnk/1.2": [b"f"]}
 
 
 def test_a_touch_is_of_the_last_member_of_that_path() -> None:
@@ -65,4 +65,4 @@ def test_a_directory_that_a_file_replaces_is_none() -> None:
 
 
 def test_nothing_is_touched_where_nothing_is_asked() -> None:
-    assert {} == footprint(file_entry("a")).touches(set())
+    assert footprint(file_entry("a")).touches(set()) == {}

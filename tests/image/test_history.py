@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -131,10 +132,10 @@ def test_other_builders_entries_are_kept_as_they_are(raw: Any, builder: str, key
     ],
 )
 def test_the_shell_is_no_part_of_the_instruction(shell: str) -> None:
-    assert "RUN make it" == step(f"RUN {shell} make it # buildkit").text
-    assert "RUN make it" == step(f"{shell} make it").text
+    assert step(f"RUN {shell} make it # buildkit").text == "RUN make it"
+    assert step(f"{shell} make it").text == "RUN make it"
     last = parse_history([entry("ARG A"), entry(f"|2 A=b c D=e f {shell} make it")])[-1]
-    assert ("RUN make it", ["b c", "e f"]) == (last.text, [arg.value for arg in last.args])
+    assert (last.text, [arg.value for arg in last.args]) == ("RUN make it", ["b c", "e f"])
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,8 @@ def test_arguments_of_the_classic_builder_need_no_declaration() -> None:
 
 
 def test_a_count_that_does_not_fit_loses_no_command() -> None:
-    assert "RUN make" == step("RUN |5 A=b /bin/sh -c make # buildkit").text
-    assert "RUN x A=b /bin/sh -c make" == step("RUN |0 x A=b /bin/sh -c make # buildkit").text
+    assert step("RUN |5 A=b /bin/sh -c make # buildkit").text == "RUN make"
+    assert step("RUN |0 x A=b /bin/sh -c make # buildkit").text == "RUN x A=b /bin/sh -c make"
 
 
 @pytest.mark.parametrize(
@@ -191,13 +192,13 @@ def test_an_instruction_knows_the_names_it_sets(created_by: str, names: tuple[st
 
 @pytest.mark.parametrize("history", [None, 7, "RUN x", {}, {"0": {}}])
 def test_a_history_that_is_no_array_has_no_steps(history: Any) -> None:
-    assert () == parse_history(history)
+    assert parse_history(history) == ()
 
 
 def test_entries_that_are_no_objects_are_steps_without_text() -> None:
     steps = parse_history([None, 7, [], {"created_by": 7, "comment": [], "empty_layer": "yes", "created": {}}])
-    assert [("", "", False, "")] * 4 == [(s.keyword, s.text, s.empty, s.created) for s in steps]
-    assert [0, 1, 2, 3] == [s.index for s in steps]
+    assert [(s.keyword, s.text, s.empty, s.created) for s in steps] == [("", "", False, "")] * 4
+    assert [s.index for s in steps] == [0, 1, 2, 3]
 
 
 FRAGMENTS = [
@@ -229,6 +230,25 @@ def test_any_text_is_read(texts: list[str]) -> None:
         assert len(map_layers(steps, 3)) == 3
 
 
+HOSTILE = {
+    "blanks": "a" + " " * 300_000 + "b",
+    "options": "x" + "|force-mtime=1" * 20_000 + " y",
+    "arguments": "RUN |999 " + "A=b " * 50_000 + "/bin/sh",
+    "arguments of one name": "|999 " + "A=" * 100_000,
+    "shells": "RUN |1 A=" + "/bin/sh -x " * 30_000,
+    "shell options": "/bin/sh" + " -x" * 100_000,
+    "quotes": "ENV A=" + '" b="' * 50_000,
+    "names": "ARG " + "A " * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_text_takes_long_to_read(text: str) -> None:
+    started = time.process_time()
+    parse_history([entry("ARG ZZZ", comment=BUILDKIT), entry(text, comment=BUILDKIT)])
+    assert time.process_time() - started < 2
+
+
 # --- which step made which layer --------------------------------------------------------------------------------------
 
 
@@ -240,7 +260,7 @@ def made(entries: list[tuple[str, bool]], count: int) -> list[tuple[list[int], b
 
 def test_entries_that_are_not_empty_stand_for_the_layers_in_order() -> None:
     entries = [("ADD a /", False), ("ENV A=b", True), ("RUN /bin/sh -c x", False), ("CMD x", True)]
-    assert [([0], True), ([2], True)] == made(entries, 2)
+    assert made(entries, 2) == [([0], True), ([2], True)]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -250,34 +270,35 @@ def test_counts_that_differ_leave_every_instruction_that_makes_layers(count: int
 
 
 def test_an_image_without_history_leaves_nothing_to_blame() -> None:
-    assert [([], False), ([], False)] == made([], 2)
+    assert made([], 2) == [([], False), ([], False)]
 
 
 def test_a_squashed_image_is_not_blamed_on_its_last_instruction() -> None:
     entries = [("ADD a /", True), ("RUN /bin/sh -c x", True), ("ENV A=b", True), ("CMD x", False)]
-    assert [([0, 1], False)] == made(entries, 1)
+    assert made(entries, 1) == [([0, 1], False)]
 
 
 def test_a_squash_of_one_instruction_is_sure() -> None:
-    assert [([0], True)] == made([("ADD a /", True), ("CMD x", False)], 1)
+    assert made([("ADD a /", True), ("CMD x", False)], 1) == [([0], True)]
 
 
 def test_a_squash_that_ends_in_a_copy_may_be_any_of_them() -> None:
     entries = [("FROM b", True), ("COPY a /", True), ("RUN /bin/sh -c x", False)]
-    assert [([1, 2], False)] == made(entries, 1)
+    assert made(entries, 1) == [([1, 2], False)]
 
 
 def test_a_run_that_changed_nothing_means_nothing() -> None:
     # Docker's classic builder marks it empty; BuildKit makes an empty layer of it.
-    assert [([0], True), ([2], True)] == made(
-        [("ADD a /", False), ("RUN /bin/sh -c true", True), ("COPY b /", False)], 2
-    )
+    assert made([("ADD a /", False), ("RUN /bin/sh -c true", True), ("COPY b /", False)], 2) == [
+        ([0], True),
+        ([2], True),
+    ]
 
 
 def test_each_squashed_stage_has_its_own_candidates() -> None:
     entries = [("ADD a /", True), ("CMD x", False), ("COPY b /", True), ("RUN /bin/sh -c y", True), ("CMD z", False)]
-    assert [([0], True), ([2, 3], False)] == made(entries, 2)
+    assert made(entries, 2) == [([0], True), ([2, 3], False)]
 
 
 def test_layers_of_builders_without_instructions_are_sure() -> None:
-    assert [([0], True), ([1], True)] == made([("bazel build //a", False), ("", False)], 2)
+    assert made([("bazel build //a", False), ("", False)], 2) == [([0], True), ([1], True)]

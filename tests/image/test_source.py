@@ -106,7 +106,7 @@ def test_a_buildkit_archive_is_one_image_with_its_attestation() -> None:
     target = read(OCI_ARCHIVE)
     image = target.image
     index = json.loads(members_of(OCI_ARCHIVE)["index.json"])
-    assert ("image", "linux/amd64", []) == (image.kind, image.platform, target.reasons)
+    assert (image.kind, image.platform, target.reasons) == ("image", "linux/amd64", [])
     assert image.image_id == sha256(members_of(OCI_ARCHIVE)[f"blobs/sha256/{image.image_id[7:]}"])
     assert [layer.digest for layer in image.layers] == [target.layers[layer.blob].digest for layer in image.layers]
     kinds = [document.kind for document in image.documents]
@@ -120,22 +120,22 @@ def test_a_docker_archive_is_one_image_with_its_tag() -> None:
     manifest = json.loads(members_of(SMALL_DOCKER_ARCHIVE)["manifest.json"])
     assert tuple(manifest[0]["RepoTags"]) == target.image.references
     assert len(manifest[0]["Layers"]) == len(target.image.layers)
-    assert [] == target.reasons
+    assert target.reasons == []
     assert {"v1"} == {document.kind for document in target.image.documents}
 
 
 def test_a_build_cache_is_read_with_the_diff_ids_of_its_annotations() -> None:
     target = read(BUILD_CACHE)
-    assert ("build-cache", 10, []) == (target.image.kind, len(target.image.layers), target.reasons)
-    assert 1 == len(facts(target))
+    assert (target.image.kind, len(target.image.layers), target.reasons) == ("build-cache", 10, [])
+    assert len(facts(target)) == 1
 
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if (path / "expected.json").exists()))
 def test_every_sample_image_is_read_whole(sample: str) -> None:
     (path,) = (SAMPLES / sample).glob("image*")
     target = read(path)
-    assert 1 == len(facts(target))
-    assert [] == target.reasons
+    assert len(facts(target)) == 1
+    assert target.reasons == []
 
 
 # --- the same image in other forms ------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_an_archive_compressed_as_a_whole_is_the_same(archive: Path, codec: str,
     assert digests(plain) == digests(target)
     assert plain.image.references == target.image.references
     assert plain.image.documents == target.image.documents
-    assert ([], 0) == (target.reasons, target.size)
+    assert (target.reasons, target.size) == ([], 0)
 
 
 @pytest.mark.parametrize("prefix", ["./", "/", ".//"])
@@ -210,10 +210,10 @@ def test_every_image_and_tag_of_a_docker_archive_is_read(tmp_path: Path) -> None
         tmp_path / "two.tar", docker_archive((["a:1", "a:latest"], [ONE, TWO]), (["b:1"], [ONE]), ([], [TWO]))
     )
     target = read(path)
-    assert [("a:1", "a:latest"), ("b:1",), ()] == [image.references for image in target.images]
-    assert [2, 1, 1] == [len(image.layers) for image in target.images]
+    assert [image.references for image in target.images] == [("a:1", "a:latest"), ("b:1",), ()]
+    assert [len(image.layers) for image in target.images] == [2, 1, 1]
     assert [sha256(ONE), sha256(TWO)] == [layer.diff_id for layer in target.layers.values()]
-    assert 3 == len(facts(target))
+    assert len(facts(target)) == 3
 
 
 def test_every_platform_of_an_index_is_read_and_an_index_in_an_index_too(tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ def test_every_platform_of_an_index_is_read_and_an_index_in_an_index_too(tmp_pat
     )
     named = {**inner, "annotations": {"org.opencontainers.image.ref.name": "app:1"}}
     target = read(write_tar(tmp_path / "multi.tar", layout.done(named)))
-    assert ["linux/amd64", "linux/arm64/v8"] == [image.platform for image in target.images]
-    assert [("app:1",), ("app:1",)] == [image.references for image in target.images]
-    assert 2 == len(facts(target))
+    assert [image.platform for image in target.images] == ["linux/amd64", "linux/arm64/v8"]
+    assert [image.references for image in target.images] == [("app:1",), ("app:1",)]
+    assert len(facts(target)) == 2
     assert {"manifest", "index"} == {document.kind for document in target.images[0].documents}
 
 
@@ -237,7 +237,7 @@ def test_one_manifest_of_two_names_is_one_image(tmp_path: Path) -> None:
     layout = Layout()
     image = layout.image(ONE)
     names = [{**image, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("a", "b")]
-    assert ("a", "b") == read(write_tar(tmp_path / "x.tar", layout.done(*names))).image.references
+    assert read(write_tar(tmp_path / "x.tar", layout.done(*names))).image.references == ("a", "b")
 
 
 def test_an_archive_of_docker_25_is_one_image_and_not_two(tmp_path: Path) -> None:
@@ -250,12 +250,12 @@ def test_an_archive_of_docker_25_is_one_image_and_not_two(tmp_path: Path) -> Non
     ]
     target = read(write_tar(tmp_path / "x.tar", {**files, "manifest.json": json.dumps(saved).encode()}))
     assert (image["digest"], ("a:1",)) == (target.image.digest, target.image.references)
-    assert 1 == len(facts(target))
+    assert len(facts(target)) == 1
 
 
 def test_a_layer_that_two_images_name_is_handed_out_once(tmp_path: Path) -> None:
     target = read(write_tar(tmp_path / "x.tar", docker_archive((["a:1"], [ONE, ONE]), (["b:1"], [ONE]))))
-    assert (1, [2, 1]) == (len(target.layers), [len(image.layers) for image in target.images])
+    assert (len(target.layers), [len(image.layers) for image in target.images]) == (1, [2, 1])
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -281,8 +281,8 @@ def test_dir_of_several_platforms_has_them_all(tmp_path: Path) -> None:
         blobs[image["digest"][7:] + ".manifest.json"] = blobs.pop(image["digest"][7:])
     blobs["manifest.json"] = json.dumps({"schemaVersion": 2, "manifests": images}).encode()
     target = read(write_folder(tmp_path, blobs))
-    assert ["linux/amd64", "linux/arm64"] == [image.platform for image in target.images]
-    assert 2 == len(facts(target))
+    assert [image.platform for image in target.images] == ["linux/amd64", "linux/arm64"]
+    assert len(facts(target)) == 2
 
 
 # --- what is wrong or missing is said ---------------------------------------------------------------------------------
@@ -317,8 +317,8 @@ def test_a_missing_config_leaves_the_layers(tmp_path: Path) -> None:
 def test_an_entry_without_a_config_still_has_layers(tmp_path: Path) -> None:
     files = {"a.tar": ONE, "manifest.json": b'[{"Layers": ["a.tar"]}, 7, {"Config": 9}]'}
     target = read(write_tar(tmp_path / "x.tar", files))
-    assert [1, 0, 0] == [len(image.layers) for image in target.images]
-    assert ["a.tar"] == list(target.layers)
+    assert [len(image.layers) for image in target.images] == [1, 0, 0]
+    assert list(target.layers) == ["a.tar"]
 
 
 def test_a_manifest_whose_digest_is_wrong_is_read_and_told(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_media_types_may_lie(codec: str, tmp_path: Path) -> None:
     image = {**layout.image(ONE, layers=[blob]), "mediaType": "text/html"}
     target = read(write_tar(tmp_path / "x.tar", layout.done(image)))
     assert [codec] == [layer.compression for layer in target.layers.values()]
-    assert 1 == len(facts(target))
+    assert len(facts(target)) == 1
 
 
 def test_diff_ids_that_are_fewer_than_the_layers_are_not_paired(tmp_path: Path) -> None:
@@ -358,8 +358,8 @@ def test_diff_ids_that_are_fewer_than_the_layers_are_not_paired(tmp_path: Path) 
     manifest[0]["Layers"].pop()
     files["manifest.json"] = json.dumps(manifest).encode()
     target = read(write_tar(tmp_path / "x.tar", files))
-    assert [""] == [ref.diff_id for ref in target.image.layers]
-    assert ["lists 1 layers, the config 2 diff_ids: none is checked"] == target.reasons
+    assert [ref.diff_id for ref in target.image.layers] == [""]
+    assert target.reasons == ["lists 1 layers, the config 2 diff_ids: none is checked"]
 
 
 def test_indexes_that_name_each_other_come_to_an_end(tmp_path: Path) -> None:
@@ -368,8 +368,8 @@ def test_indexes_that_name_each_other_come_to_an_end(tmp_path: Path) -> None:
     itself = {"manifests": [{"digest": digest}, layout.image(ONE)]}
     layout.files["blobs/" + digest.replace(":", "/")] = json.dumps(itself).encode()
     target = read(write_tar(tmp_path / "x.tar", layout.done({"digest": digest})))
-    assert 1 == len(target.images)
-    assert 1 == len(target.reasons)
+    assert len(target.images) == 1
+    assert len(target.reasons) == 1
 
 
 def test_indexes_nested_too_deep_are_told(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ def test_indexes_nested_too_deep_are_told(tmp_path: Path) -> None:
     for _ in range(20):
         descriptor = layout.document({"manifests": [descriptor]})
     target = read(write_tar(tmp_path / "x.tar", layout.done(descriptor)))
-    assert [] == target.images
+    assert target.images == []
     assert "nested indexes" in target.reasons[0]
 
 
@@ -388,7 +388,7 @@ def test_an_attestation_without_its_image_is_kept(tmp_path: Path) -> None:
     manifest = layout.document({"layers": [statement]})
     annotations = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "sha256:0"}
     target = read(write_tar(tmp_path / "x.tar", layout.done({**manifest, "annotations": annotations})))
-    assert ("artifact", ["attestation"]) == (target.image.kind, [d.kind for d in target.image.documents])
+    assert (target.image.kind, [d.kind for d in target.image.documents]) == ("artifact", ["attestation"])
     assert "image of an attestation is not here; the attestation is scanned" in target.reasons
 
 
@@ -397,7 +397,7 @@ def test_a_build_cache_of_before_buildkit_0_21_is_one_too(tmp_path: Path) -> Non
     layer = layout.blob(ONE, annotations={"containerd.io/uncompressed": sha256(ONE)})
     config = layout.document({"layers": [], "records": []}, CACHE_CONFIG)
     target = read(write_tar(tmp_path / "x.tar", layout.done(layer, config)))
-    assert ("build-cache", 1) == (target.image.kind, len(facts(target)))
+    assert (target.image.kind, len(facts(target))) == ("build-cache", 1)
 
 
 # --- v1, and what is no image -----------------------------------------------------------------------------------------
@@ -416,13 +416,13 @@ def test_an_archive_of_v1_layers_only_is_read_from_the_lowest_up(codec: str | No
     data = tar_of_files(v1_archive({"top": "middle", "middle": "base", "base": ""}))
     (tmp_path / "x").write_bytes(COMPRESSORS[codec](data) if codec else data)
     target = read(tmp_path / "x")
-    assert ["base/layer.tar", "middle/layer.tar", "top/layer.tar"] == [ref.blob for ref in target.image.layers]
-    assert (("app:1",), "linux", 3) == (target.image.references, target.image.platform, len(target.image.documents))
+    assert [ref.blob for ref in target.image.layers] == ["base/layer.tar", "middle/layer.tar", "top/layer.tar"]
+    assert (target.image.references, target.image.platform, len(target.image.documents)) == (("app:1",), "linux", 3)
 
 
 def test_v1_layers_that_are_each_others_parents_come_to_an_end(tmp_path: Path) -> None:
     target = read(write_tar(tmp_path / "x.tar", v1_archive({"a": "b", "b": "a"})))
-    assert 2 == len(target.image.layers)
+    assert len(target.image.layers) == 2
     assert "parents go round" in target.reasons[0]
 
 
@@ -434,7 +434,7 @@ def test_a_tar_of_a_file_system_is_one_layer(codec: str | None, tmp_path: Path) 
     path = tmp_path / "rootfs"
     path.write_bytes(COMPRESSORS[codec](data) if codec else data)
     target = read(path)
-    assert ("filesystem", ("rootfs",)) == (target.image.kind, target.image.references)
+    assert (target.image.kind, target.image.references) == ("filesystem", ("rootfs",))
     assert (codec or "none", sha256(data)) == (target.layers["rootfs"].compression, target.layers["rootfs"].diff_id)
     assert "etc/passwd" in target.files
 
@@ -442,7 +442,7 @@ def test_a_tar_of_a_file_system_is_one_layer(codec: str | None, tmp_path: Path) 
 def test_a_layer_whose_first_name_looks_like_json_is_no_document(tmp_path: Path) -> None:
     layer = tar_of_files({"[id].js": b"x", "{{cookiecutter}}/f": b"y"})
     (tmp_path / "x.gz").write_bytes(COMPRESSORS["gzip"](tar_of_files(docker_archive((["a:1"], [layer])))))
-    assert 1 == len(facts(read(tmp_path / "x.gz")))
+    assert len(facts(read(tmp_path / "x.gz"))) == 1
 
 
 def test_a_whole_archive_of_many_small_zstd_frames_is_read(tmp_path: Path) -> None:
@@ -517,8 +517,8 @@ def test_a_digest_does_not_lead_out_of_the_folder(digest: str, form: str, tmp_pa
     else:
         files = {"manifest.json": json.dumps({"config": descriptor, "layers": [descriptor]}).encode()}
     target = read(write_folder(tmp_path / "layout", files))
-    assert {} == target.layers
-    assert 1 == len(target.image.layers)
+    assert target.layers == {}
+    assert len(target.image.layers) == 1
 
 
 def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
@@ -528,7 +528,7 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     write_folder(tmp_path / "layout", files)
     (tmp_path / "layout" / name).rename(tmp_path / "outside")
     (tmp_path / "layout" / name).symlink_to(tmp_path / "outside")
-    assert {} == read(tmp_path / "layout").layers
+    assert read(tmp_path / "layout").layers == {}
 
 
 def test_links_in_a_circle_are_a_missing_blob(tmp_path: Path) -> None:
@@ -537,13 +537,13 @@ def test_links_in_a_circle_are_a_missing_blob(tmp_path: Path) -> None:
     blob = tmp_path / "layout" / "blobs" / sha256(ONE).replace(":", "/")
     blob.unlink()
     blob.symlink_to(blob.name)
-    assert {} == read(tmp_path / "layout").layers
+    assert read(tmp_path / "layout").layers == {}
     loop = [file_entry("a/layer.tar", type=b"2", linkname="../b"), file_entry("b", type=b"1", linkname="a/layer.tar")]
     manifest = file_entry("manifest.json", b'[{"Config": "b", "Layers": ["a/layer.tar"]}]')
     for codec in (None, "gzip"):
         data = tar_of([*loop, manifest])
         (tmp_path / "x").write_bytes(COMPRESSORS[codec](data) if codec else data)
-        assert {} == read(tmp_path / "x").layers
+        assert read(tmp_path / "x").layers == {}
 
 
 @pytest.mark.parametrize(
@@ -551,7 +551,7 @@ def test_links_in_a_circle_are_a_missing_blob(tmp_path: Path) -> None:
 )
 def test_an_index_of_any_json_is_read_or_skipped(value: Any, tmp_path: Path) -> None:
     files = {"oci-layout": b"{}", "index.json": json.dumps(value).encode()}
-    assert [] == read(write_tar(tmp_path / "x.tar", files)).images
+    assert read(write_tar(tmp_path / "x.tar", files)).images == []
 
 
 @pytest.mark.parametrize(
@@ -565,7 +565,7 @@ def test_a_manifest_of_any_json_is_read_or_skipped(value: Any, tmp_path: Path) -
 
 def test_an_index_that_is_no_json_leaves_the_tar_itself(tmp_path: Path) -> None:
     target = read(write_tar(tmp_path / "x.tar", {"oci-layout": b"{}", "index.json": b"{", "blobs/sha256/a": b"x"}))
-    assert "filesystem" == target.image.kind
+    assert target.image.kind == "filesystem"
     assert "index.json" in target.files
 
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_the_fast_way_to_a_path_equals_the_plain_one(parts: list[bytes]) -> None
 
 
 def test_a_name_that_is_no_utf8_is_shown_by_its_bytes() -> None:
-    assert r"caf\xe9" == walk(header(b"caf\xe9"))[0].path
+    assert walk(header(b"caf\xe9"))[0].path == r"caf\xe9"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_size_that_is_negative_or_no_number_is_refused(field: bytes) -> None:
 
 
 def test_a_checksum_of_signed_bytes_counts_too() -> None:
-    assert "caf\\xe9" == walk(header(b"caf\xe9", signed=True))[0].path
+    assert walk(header(b"caf\xe9", signed=True))[0].path == "caf\\xe9"
 
 
 @given(st.binary(min_size=512, max_size=512))
@@ -103,14 +105,14 @@ def test_random_bytes_are_no_header(data: bytes) -> None:
 @pytest.mark.parametrize("magic", [b"", b"ustar\x0000", b"ustar  \0"])
 def test_headers_with_and_without_a_magic_are_read(magic: bytes) -> None:
     data = header(b"f", octal(3), magic=magic) + padded(b"abc") + header(b"g", magic=magic) + END
-    assert [("f", 3, 512), ("g", 0, 1536)] == [(m.path, m.size, m.offset) for m in walk(data)]
+    assert [(m.path, m.size, m.offset) for m in walk(data)] == [("f", 3, 512), ("g", 0, 1536)]
 
 
 def test_a_prefix_counts_only_where_the_magic_is_posix() -> None:
     # Where GNU tar's headers have times of access and change, ustar's have the start of the name.
     posix = header(b"name", prefix=b"some/folder")
     gnu = header(b"name", magic=b"ustar  \0", prefix=b"14350000000")
-    assert ["some/folder/name", "name"] == [member.path for member in walk(posix + gnu)]
+    assert [member.path for member in walk(posix + gnu)] == ["some/folder/name", "name"]
 
 
 def test_a_star_prefix_ends_before_the_times() -> None:
@@ -118,40 +120,40 @@ def test_a_star_prefix_ends_before_the_times() -> None:
     star[508:512] = b"tar\0"
     star[148:156] = b" " * 8
     star[148:156] = b"%06o\0 " % sum(star)
-    assert ["p" * 131 + "/name"] == [member.path for member in walk(bytes(star))]
+    assert [member.path for member in walk(bytes(star))] == ["p" * 131 + "/name"]
 
 
 def test_an_old_name_that_ends_in_a_slash_is_a_directory_without_data() -> None:
     data = header(b"etc/", octal(600), kind=b"\0", magic=b"") + header(b"etc/f", kind=b"\0", magic=b"")
-    assert [("etc", DIRECTORY, 0), ("etc/f", REGULAR, 0)] == [(m.path, m.kind, m.size) for m in walk(data)]
+    assert [(m.path, m.kind, m.size) for m in walk(data)] == [("etc", DIRECTORY, 0), ("etc/f", REGULAR, 0)]
 
 
 @pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"4", b"5", b"6"])
 def test_what_has_no_data_has_none_whatever_size_it_claims(kind: bytes) -> None:
     data = header(b"first", octal(512), kind=kind) + header(b"second")
-    assert ["first", "second"] == [member.path for member in walk(data)]
+    assert [member.path for member in walk(data)] == ["first", "second"]
 
 
 def test_the_data_of_an_unknown_kind_is_kept() -> None:
     data = header(b"what", octal(3), kind=b"Q") + padded(b"abc") + header(b"next")
-    assert [("what", b"Q", 3), ("next", b"0", 0)] == [(m.path, m.kind, m.size) for m in walk(data)]
+    assert [(m.path, m.kind, m.size) for m in walk(data)] == [("what", b"Q", 3), ("next", b"0", 0)]
 
 
 def test_a_long_name_ends_at_its_first_nul() -> None:
     data = header(b"././@LongLink", octal(9), kind=b"L") + padded(b"long\0junk") + header(b"short")
-    assert ["long"] == [member.path for member in walk(data)]
+    assert [member.path for member in walk(data)] == ["long"]
 
 
 def test_a_global_pax_header_holds_until_the_end() -> None:
     record = b"12 path=all\n"
     data = header(b"g", octal(len(record)), kind=b"g") + padded(record) + header(b"a") + header(b"b")
-    assert ["all", "all"] == [member.path for member in walk(data)]
+    assert [member.path for member in walk(data)] == ["all", "all"]
 
 
 def test_an_empty_pax_value_takes_a_record_back() -> None:
     record = b"8 size=\n8 path=\n"
     data = header(b"x", octal(len(record)), kind=b"x") + padded(record) + header(b"f", octal(3)) + padded(b"abc")
-    assert [("f", 3)] == [(member.path, member.size) for member in walk(data)]
+    assert [(member.path, member.size) for member in walk(data)] == [("f", 3)]
 
 
 @pytest.mark.parametrize("value", [b"-5", b"ten"])
@@ -188,7 +190,5 @@ def test_a_pax_record_whose_length_does_not_fit_is_refused(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_pax_records_or_refused(body: bytes) -> None:
-    try:
-        parse_pax(body)
-    except FormatError as error:
-        assert "pax record" in str(error)
+    with suppress(FormatError):
+        assert sum(len(key) + len(value) for key, value in parse_pax(body).items()) <= len(body)

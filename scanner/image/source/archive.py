@@ -5,6 +5,7 @@ layers where they lie. An archive that is compressed as a whole goes by once: ev
 handed out when it comes, and what it was is known once the manifests have gone by too.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -159,6 +160,14 @@ class _FilesystemSource:
         return [Image("filesystem", references=(self._path.name,), layers=(layer,))], []
 
 
+_BLOB_NAME = re.compile(
+    r"""[0-9a-f]{32} | \.(?:json|tar|tgz|gz|zst|xz|bz2)$
+      | (?:^|/)(?:layer|layers|blobs|oci-layout|repositories|version)(?:/|$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Names that members of image archives have: digests, layers, documents."""
+
+
 class _StreamedSource:
     """An archive that is compressed as a whole."""
 
@@ -173,7 +182,11 @@ class _StreamedSource:
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every member that may be a layer, then, if no member was a manifest, the whole file as one."""
+        like_an_image = False
         for name, stream in self._container.blobs():
+            like_an_image = like_an_image or any(_BLOB_NAME.search(known) for known in self._container.names())
+            if not like_an_image:
+                break  # a file system begins so, which need not be read through before it is scanned
             head = cast(Peeked, stream).head
             if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):
                 yield name, stream
