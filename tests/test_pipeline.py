@@ -1,0 +1,161 @@
+"""Layers over several threads: the same result whatever their number, and no failure lost."""
+
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import pytest
+
+from scanner.detect.ruleset import Ruleset
+from scanner.image.oci import Image, Skip
+from scanner.pipeline import Pipeline
+from scanner.profile import Profile
+from tests.conftest import SAMPLES
+
+TOKEN = json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][0]["secret"].encode()
+
+
+def layer(number: int, megabytes: int) -> bytes:
+    """A layer of files of text, every third of which holds a token."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for file in range(megabytes * 4):
+            text = b"some words of layer %d, file %d\n" % (number, file) * 8000
+            text += b"token=" + TOKEN + b"\n" if file % 3 == 0 else b""
+            member = tarfile.TarInfo(f"srv/{number}/{file}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+    return out.getvalue()
+
+
+@dataclass
+class Blobs:
+    """A source of these layers that notes how many of them are open at once."""
+
+    layers: list[bytes]
+    concurrent: bool = True
+    size: int = 0
+    most: int = 0
+    _open: set[int] = field(default_factory=set)
+
+    def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
+        for number, data in enumerate(self.layers):
+            self._open.add(number)
+            self.most = max(self.most, len(self._open))
+            yield f"blob{number}", _Noted(data, self._open, number)
+
+    def images(self) -> tuple[list[Image], list[Skip]]:
+        return [], []
+
+
+class _Noted(io.BytesIO):
+    def __init__(self, data: bytes, still_open: set[int], number: int) -> None:
+        super().__init__(data)
+        self._still_open, self._number = still_open, number
+
+    def close(self) -> None:
+        self._still_open.discard(self._number)
+        super().close()
+
+
+def run(source: Blobs, ruleset: Ruleset, jobs: int) -> object:
+    scans = Pipeline(ruleset, jobs, lambda read, total: None, None).run(source)
+    return {
+        name: (
+            s.digest,
+            s.diff_id,
+            s.stored,
+            s.bytes,
+            s.members,
+            s.problems,
+            [(h.path, h.offset, h.line) for h in s.hits],
+        )
+        for name, s in scans.items()
+    }
+
+
+LAYERS = [layer(number, megabytes) for number, megabytes in enumerate((6, 1, 3, 0, 1, 1, 2))]
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 8])
+def test_any_number_of_threads_gives_the_same_scans(jobs: int, ruleset: Ruleset) -> None:
+    assert run(Blobs(LAYERS), ruleset, jobs) == run(Blobs(LAYERS), ruleset, 1)
+
+
+def test_every_layer_is_scanned_whole(ruleset: Ruleset) -> None:
+    scans = Pipeline(ruleset, 4, lambda read, total: None, None).run(Blobs(LAYERS))
+
+    assert {name: scan.bytes for name, scan in scans.items()} == {f"blob{n}": len(d) for n, d in enumerate(LAYERS)}
+    assert [len(scans[f"blob{n}"].hits) for n in range(len(LAYERS))] == [8, 2, 4, 0, 2, 2, 3]
+
+
+def test_a_source_that_goes_by_once_is_never_asked_ahead(ruleset: Ruleset) -> None:
+    source = Blobs(LAYERS, concurrent=False)
+
+    run(source, ruleset, 4)
+
+    assert source.most <= 2  # the one that ended may still be matched while the next is handed out
+
+
+def test_a_source_that_can_be_sought_in_feeds_all_threads(ruleset: Ruleset) -> None:
+    source = Blobs(LAYERS)
+
+    run(source, ruleset, 3)
+
+    assert source.most > 1
+
+
+def test_all_streams_are_closed(ruleset: Ruleset) -> None:
+    source = Blobs(LAYERS)
+
+    run(source, ruleset, 3)
+
+    assert source._open == set()
+
+
+def test_progress_adds_up_to_the_bytes_of_the_blobs(ruleset: Ruleset) -> None:
+    told: list[int] = []
+
+    Pipeline(ruleset, 3, lambda read, total: told.append(read), None).run(Blobs(LAYERS))
+
+    assert sum(told) == sum(len(data) for data in LAYERS)
+
+
+def test_without_layers_there_is_nothing_to_do(ruleset: Ruleset) -> None:
+    assert run(Blobs([]), ruleset, 4) == {}
+
+
+class _Failing(io.BytesIO):
+    def readinto(self, buffer: object) -> int:
+        raise RuntimeError("nobody expected this")
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_what_nobody_expected_reaches_the_caller_and_stops_all_threads(jobs: int, ruleset: Ruleset) -> None:
+    class Source(Blobs):
+        def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
+            yield from super().blobs()
+            yield "failing", _Failing()
+
+    before = threading.active_count()
+
+    with pytest.raises(RuntimeError, match="nobody expected this"):
+        run(Source(LAYERS), ruleset, jobs)
+
+    assert threading.active_count() == before
+
+
+def test_a_profile_adds_up_what_was_read_and_matched(ruleset: Ruleset) -> None:
+    profile = Profile()
+
+    Pipeline(ruleset, 2, lambda read, total: None, profile).run(Blobs(LAYERS))
+
+    size = sum(len(data) for data in LAYERS)
+    assert profile.bytes["read"] == profile.bytes["walk"] == size
+    assert profile.bytes["match"] >= size
+    assert profile.candidates["npm-access-token"] == 21
+    assert next(line for line in profile.lines() if line.startswith("npm-access-token")).split()[1] == "21"
