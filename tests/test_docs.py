@@ -34,7 +34,8 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", sorted({o for c in COMMANDS.values() for p in c.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"})
+    "option",
+    sorted({o for c in COMMANDS.values() for p in c.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"}),
 )
 def test_every_option_is_in_the_readme(option: str) -> None:
     assert f"`{option}" in README
