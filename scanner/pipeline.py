@@ -64,7 +64,8 @@ class Pipeline:
         self._active: list[_Work] = []
         self._scans: dict[str, LayerScan] = {}
         self._feed: Iterator[tuple[str, BinaryIO]] = iter(())
-        self._feeding = False
+        self._feeding = False  # a thread is asking for one more blob
+        self._opening = 0  # blobs that were asked for and are not active yet
         self._fed = False  # there is nothing more to feed
         self._concurrent = False
         self._total = 0
@@ -126,33 +127,31 @@ class Pipeline:
                     if not work.taken and not work.filled:
                         work.taken = True
                         return work
-                if self._may_feed():
+                waiting = self._opening + sum(not work.filled for work in self._active)
+                if not self._fed and not self._feeding and waiting < (self._jobs if self._concurrent else 1):
                     self._feed_one()
-                elif self._fed and all(work.filled for work in self._active):
+                elif self._fed and not waiting:
                     return None
                 else:
                     self._changed.wait()
             return None
 
-    def _may_feed(self) -> bool:
-        if self._fed or self._feeding:
-            return False
-        waiting = sum(not work.filled for work in self._active)
-        return waiting < (self._jobs if self._concurrent else 1)
-
     def _feed_one(self) -> None:
-        """Asks the source for one more blob; without the lock, since that may read and decompress."""
+        """Asks the source for one more blob, and opens it; without the lock, since both may read and wait."""
         self._feeding = True
+        self._opening += 1
         self._changed.release()
         try:
             item = next(self._feed, None)
+            with self._changed:
+                self._feeding = False
+                self._fed = item is None
+                self._changed.notify_all()
             work = None if item is None else _Work(*item, Layer(item[1], LOOKBEHIND, LOOKAHEAD))
         finally:
             self._changed.acquire()
-            self._feeding = False
-        if work is None:
-            self._fed = True
-        else:
+            self._opening -= 1
+        if work is not None:
             self._active.append(work)
         self._changed.notify_all()
 

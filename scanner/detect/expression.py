@@ -14,6 +14,9 @@ from typing import Any
 # Public in all but name: the module has been there, under this name, since Python 3.11 and has no stubs.
 _parser: Any = importlib.import_module("re._parser")
 
+error = re.error
+"""What `parse` raises."""
+
 CASES = 2
 """A class of so many characters is a letter in both cases, or as good as one."""
 
@@ -210,14 +213,3 @@ def _class_size(items: Sequence[Node]) -> int:
 def can_be_empty(tree: Any) -> bool:
     """Whether it matches without consuming anything."""
     return int(tree.getwidth()[0]) == 0
-
-
-def compile_quietly(pattern: bytes) -> re.Pattern[bytes]:
-    """Compiles a pattern and keeps to itself what Python may change one day.
-
-    Raises:
-        re.error: it cannot be compiled.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        return re.compile(pattern)

@@ -67,7 +67,9 @@ class Attribution:
         at = found.place.offset
         if found.place.pointer.endswith("/created_by"):
             for arg in step.args:
-                if arg.start <= at < arg.end:
+                # Hits count bytes, the history characters.
+                start = len(step.created_by[: arg.start].encode("utf-8", "backslashreplace"))
+                if start <= at < start + len(arg.value.encode("utf-8", "backslashreplace")):
                     return self._declared(arg.name, index)
         return instruction(step)
 

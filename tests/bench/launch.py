@@ -52,6 +52,7 @@ def main() -> None:
     """Runs the command."""
     result, limit, stdout, stderr, *command = sys.argv[1:]
     done = threading.Event()
+    parent = os.getppid()
     peak = timed_out = 0
     start = time.perf_counter()
     pid = os.fork()
@@ -74,13 +75,21 @@ def main() -> None:
             if not timed_out and time.perf_counter() - start > float(limit):
                 timed_out = 1
                 _kill(pid)
+            if os.getppid() != parent:
+                # Who wanted to know is gone. The command has a session of its own, so no Ctrl-C reached it.
+                _kill(pid)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    _, status, usage = os.wait4(pid, 0)
-    wall = time.perf_counter() - start
-    done.set()
-    watcher.join()
+    try:
+        _, status, usage = os.wait4(pid, 0)
+        wall = time.perf_counter() - start
+    except KeyboardInterrupt:
+        _kill(pid)
+        raise
+    finally:
+        done.set()
+        watcher.join()
     largest = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // _KIB
     told = {
         "wall": wall,

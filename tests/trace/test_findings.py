@@ -159,3 +159,13 @@ def test_fingerprints_depend_on_the_key_and_not_on_the_place() -> None:
 
     assert fingerprint(scanned(made, here), b"1") == fingerprint(scanned(made, there), b"1")
     assert fingerprint(scanned(made, here), b"1") != fingerprint(scanned(made, here), b"2")
+
+
+def test_an_arg_is_found_behind_characters_of_several_bytes() -> None:
+    run = f"RUN |2 NAME=Zoë-ΔΔΔΔ NPM_TOKEN={VALUE} /bin/sh -c npm ci # buildkit"
+    made = image([entry("ARG NAME", empty=True), entry("ARG NPM_TOKEN", empty=True), entry(run)], 1)
+    offset = run.encode().index(SECRET)
+
+    found = only(scanned(made, layer("x"), fields=(in_field(made, "/history/2/created_by", offset),)))
+
+    assert found.introduced_by == Instruction("ARG", "ARG NPM_TOKEN", 1, "history")

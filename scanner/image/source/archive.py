@@ -167,6 +167,9 @@ _BLOB_NAME = re.compile(
 )
 """Names that members of image archives have: digests, layers, documents."""
 
+_STRANGE = 8
+"""Files that an archive may begin with before it is believed to hold a file system and no image."""
+
 
 class _StreamedSource:
     """An archive that is compressed as a whole."""
@@ -182,10 +185,8 @@ class _StreamedSource:
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every member that may be a layer, then, if no member was a manifest, the whole file as one."""
-        like_an_image = False
-        for name, stream in self._container.blobs():
-            like_an_image = like_an_image or any(_BLOB_NAME.search(known) for known in self._container.names())
-            if not like_an_image:
+        for number, (name, stream) in enumerate(self._container.blobs(), 1):
+            if number == _STRANGE and not any(_BLOB_NAME.search(known) for known in self._container.names()):
                 break  # a file system begins so, which need not be read through before it is scanned
             head = cast(Peeked, stream).head
             if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):
