@@ -4,8 +4,8 @@ What an expression shows by itself is read from its tree; what only shows when i
 sample, against a reference that is measured beside it. Nothing here knows files or the command line.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import hyperscan
 
@@ -51,10 +51,14 @@ def lint(signatures: Iterable[Signature]) -> Iterator[Failure]:
     for sig in signatures:
         for text, reason in (*_window(sig), *_pattern(sig)):
             yield Failure(sig.id, text, reason)
+        sound = []
         for prefilter in sig.prefilter:
-            reasons = tuple(_shape(prefilter)) or tuple(_run(prefilter, sig.examples, company))
-            for reason in reasons:
-                yield Failure(sig.id, prefilter, reason)
+            faults = list(_shape(prefilter))
+            yield from (Failure(sig.id, prefilter, fault) for fault in faults)
+            if not faults:
+                sound.append(prefilter)
+        for prefilter, fault in _run(sound, sig.examples, company):
+            yield Failure(sig.id, prefilter, fault)
         if not sig.prefilter:
             yield Failure(sig.id, "", "has no prefilter; give one that ends inside every match")
 
@@ -92,34 +96,41 @@ def _shape(prefilter: str) -> Iterator[str]:
         )
 
 
-def _run(prefilter: str, examples: Iterable[Example], company: Company) -> Iterator[str]:
-    """What is wrong with a prefilter when it runs."""
+def _run(prefilters: Sequence[str], examples: Iterable[Example], company: Company) -> Iterator[tuple[str, str]]:
+    """What is wrong with prefilters when they run: with all of them first, which is enough if they are good."""
+    if not prefilters:
+        return
     try:
-        database: Any = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=[prefilter.encode()], ids=[0], flags=0)
-        ratio, hits = company.cost(prefilter, COST)
+        guests = company.join(prefilters)
+        ratio = guests.cost(COST)
     except hyperscan.HyperscanError as error:
-        yield f"does not compile: {error}"
+        guests, ratio = None, math.inf
+        if len(prefilters) == 1:
+            yield prefilters[0], f"does not compile: {error}"
+            return
+    if guests is None or (ratio > COST and len(prefilters) > 1):
+        for prefilter in prefilters:
+            yield from _run([prefilter], examples, company)
         return
     if ratio > COST:
         yield (
+            prefilters[0],
             f"is slow: a hundred literals take {ratio:.1f} times as long with it (limit {COST}); give it a longer or "
-            "rarer literal, and split alternatives: from a long list the engine takes the part they share"
+            "rarer literal, and split alternatives: from a long list the engine takes the part they share",
         )
-    if hits > HITS_A_MB:
-        yield f"hits {hits:.0f} times a MB of ordinary files (limit {HITS_A_MB:.0f}); ask for more of the secret"
-    ends = max((_ends(database, example.text.encode()) for example in examples), default=0)
-    if ends > ENDS:
-        yield f"reports {ends} match ends in one example (limit {ENDS}); let no repeat match what stands behind it"
-
-
-def _ends(database: Any, data: bytes) -> int:
-    ends: list[int] = []
-    database.scan(
-        data, match_event_handler=lambda _number, _start, end, _flags, _context: ends.append(end),
-        scratch=hyperscan.Scratch(database),
-    )  # fmt: skip
-    return len(ends)
+    for prefilter, hits in zip(prefilters, guests.hits_a_mb(), strict=True):
+        if hits > HITS_A_MB:
+            yield (
+                prefilter,
+                f"hits {hits:.0f} times a MB of ordinary files (limit {HITS_A_MB:.0f}); ask for more of the secret",
+            )
+    for example in examples:
+        for prefilter, ends in zip(prefilters, guests.ends(example.text.encode()), strict=True):
+            if ends > ENDS:
+                yield (
+                    prefilter,
+                    f"reports {ends} match ends in one example (limit {ENDS}); let no repeat match what stands behind it",
+                )
 
 
 def _pattern(sig: Signature) -> Iterator[tuple[str, str]]:

@@ -151,7 +151,7 @@ class _Streams(io.RawIOBase):
     def _piece(self) -> bytes:
         if not self._more():
             return b""
-        step = 16 if self._careful > 0 else 8192
+        step = 16 if self._careful > 0 else _STEP
         piece = self._read[self._at : self._at + step]
         self._at += len(piece)
         self._careful -= len(piece)
@@ -169,6 +169,9 @@ class _Streams(io.RawIOBase):
         self._decoder, self._begun = self._make(), False
         return False
 
+
+_STEP = 1 << 15
+"""Compressed bytes that are decompressed at a time; twice as many gain 2 %, half as many cost 5 %."""
 
 _CAREFUL = 1 << 14
 """Compressed bytes at the start that are decompressed in small steps."""

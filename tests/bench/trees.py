@@ -67,7 +67,7 @@ def run_client(*command: str, cwd: Path | None = None, env: dict[str, str] | Non
         ClientError: it is not installed, or failed.
     """
     if shutil.which(command[0]) is None:
-        raise ClientError(f"{command[0]} is not installed")
+        raise ClientError(f"{Path(command[0]).name} is not installed")
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
