@@ -15,7 +15,7 @@ from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
 from scanner.detect.ruleset import Ruleset
 from scanner.hits import FileHit, LayerScan
 from scanner.image.footprint import Footprint
-from scanner.image.layer import Block, Layer
+from scanner.image.layer import Block, Layer, Lines
 from scanner.image.source import Source
 from scanner.profile import Profile
 
@@ -227,7 +227,8 @@ def _tell(profile: Profile, layer: Layer) -> None:
 
 
 def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
+    lines = Lines(block)
     for hit in matcher.scan(block.data, block.spans, block.low, block.high):
         span = block.spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
-        yield FileHit(hit, span.member.name, span.member.ordinal, offset, block.line(span, hit.start))
+        yield FileHit(hit, span.member.name, span.member.ordinal, offset, lines.at(span, hit.start))

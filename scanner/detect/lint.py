@@ -129,7 +129,7 @@ def _run(prefilters: Sequence[str], examples: Iterable[Example], company: Compan
             if ends > ENDS:
                 yield (
                     prefilter,
-                    f"reports {ends} match ends in one example (limit {ENDS}); let no repeat match what stands behind it",
+                    f"reports {ends} match ends in one example (limit {ENDS}); let no repeat match what is behind it",
                 )
 
 

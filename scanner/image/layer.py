@@ -65,11 +65,30 @@ class Block:
     spans: tuple[Span, ...]
     members: tuple[Member, ...]
 
-    def line(self, span: Span, at: int) -> int:
-        """The line of its file that an offset in the block is on, from 1; 0 if the file is no text."""
-        if not span.line or not is_text(self.data, span.start, span.end):
-            return 0
-        return span.line + self.data.count(b"\n", span.start, at)
+
+class Lines:
+    """Tells lines of a block, in ascending order: each is counted from the one before, so that many cost no more."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._span: Span | None = None
+        self._at = self._line = 0
+
+    def at(self, span: Span, offset: int) -> int:
+        """The line of its file that an offset in the block is on, from 1; 0 if the file is no text.
+
+        Args:
+            span: that the offset lies in; the same as in the last call, or a later one.
+            offset: in the block; not before that of the last call.
+        """
+        data = self._block.data
+        if span is not self._span:
+            self._span, self._at = span, span.start
+            self._line = span.line if is_text(data, span.start, span.end) else 0
+        if self._line:
+            self._line += data.count(b"\n", self._at, offset)
+            self._at = offset
+        return self._line
 
 
 @dataclass(frozen=True, slots=True)

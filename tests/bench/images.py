@@ -1,30 +1,24 @@
 """Composes the benchmark's images: the same layers as gzip, zstd and plain, with the plants in them.
 
-Each archive is written as Docker since 25 saves one: an OCI layout with a ``manifest.json``, so readers of either form
-take it. Beside them lie the layers' files, each layer in a folder of its own, for programs that read no archives.
+Beside the archives lie the layers' files, each layer in a folder of its own, for programs that read no archives.
 """
 
 import dataclasses
-import hashlib
 import io
 import json
 import os
 import shutil
 import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import zstandard
-
+from tests.bench.archive import COMPRESS, FORMS, regular, save, sha256
 from tests.bench.plant import Plant
 from tests.bench.trees import MIB, Tree
 
-FORMS = ("gzip", "zstd", "plain")
-_SUFFIX = {"gzip": "+gzip", "zstd": "+zstd", "plain": ""}
 SAMPLE_BYTES = 16 * MIB
 """About how much of the files a program gets that is too slow for all of them."""
 
@@ -138,7 +132,7 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
     layers.append(_cleanup(folder, plants))
     planted += [Planted(plant, 0) for plant in plants if not plant.layer]
     for layer in layers:
-        layer.diff_id = _digest(layer.tar)
+        layer.diff_id = sha256(layer.tar)
     config = _config(layers, plants)
     told("extracting them for programs that read no archives")
     for number, layer in enumerate(layers):
@@ -150,9 +144,9 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
     for form in FORMS:
         told(f"compressing: {form}")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            blobs = list(pool.map(lambda layer, form=form: _COMPRESS[form](layer.tar), layers))
+            blobs = list(pool.map(lambda layer, form=form: COMPRESS[form](layer.tar), layers))
         stored[form] = sum(blob.stat().st_size for blob in blobs)
-        _save(folder / f"{form}.tar", form, config, blobs)
+        save(folder / f"{form}.tar", form, config, blobs)
         for blob in blobs:
             if form != "plain":
                 blob.unlink()
@@ -186,12 +180,6 @@ def _settle(plants: Iterable[Plant], trees: tuple[Tree, ...]) -> Iterator[Plant]
             yield plant
 
 
-def _member(name: str, size: int = 0) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member
-
-
 def _fill(tar: tarfile.TarFile, tree: Tree | None, plants: list[Plant]) -> Iterator[Planted]:
     """Writes a layer: the files of its tree, some with plants at their end, then the plants' own files."""
     rest: dict[str, list[Plant]] = {}
@@ -212,7 +200,7 @@ def _fill(tar: tarfile.TarFile, tree: Tree | None, plants: list[Plant]) -> Itera
                     continue
                 yield from _add_planted(tar, member, file.read(), rest.pop(name))
     for name, own in rest.items():
-        yield from _add_planted(tar, _member(name), b"", own)
+        yield from _add_planted(tar, regular(name), b"", own)
 
 
 def _add_planted(tar: tarfile.TarFile, member: tarfile.TarInfo, data: bytes, plants: list[Plant]) -> Iterator[Planted]:
@@ -234,10 +222,10 @@ def _cleanup(folder: Path, plants: tuple[Plant, ...]) -> _Layer:
         for plant in plants:
             if plant.place == "deleted file":
                 parent, _, name = plant.path.rpartition("/")
-                tar.addfile(_member(f"{parent}/.wh.{name}"))
+                tar.addfile(regular(f"{parent}/.wh.{name}"))
             elif plant.place == "overwritten file":
                 text = b"# nothing to see here any more\n"
-                tar.addfile(_member(plant.path, len(text)), io.BytesIO(text))
+                tar.addfile(regular(plant.path, len(text)), io.BytesIO(text))
     return layer
 
 
@@ -281,80 +269,6 @@ def _config(layers: list[_Layer], plants: tuple[Plant, ...]) -> bytes:
         "history": history,
     }
     return json.dumps(config).encode()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(MIB):
-            yield chunk
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _gzip(tar: Path) -> Path:
-    target = tar.with_suffix(".gz")
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-    with target.open("wb") as file:
-        for chunk in _chunks(tar):
-            file.write(packer.compress(chunk))
-        file.write(packer.flush())
-    return target
-
-
-def _zstd(tar: Path) -> Path:
-    target = tar.with_suffix(".zst")
-    with tar.open("rb") as source, target.open("wb") as file:
-        zstandard.ZstdCompressor(level=3).copy_stream(source, file)
-    return target
-
-
-_COMPRESS: dict[str, Callable[[Path], Path]] = {"gzip": _gzip, "zstd": _zstd, "plain": lambda tar: tar}
-
-
-def _save(path: Path, form: str, config: bytes, layers: list[Path]) -> None:
-    """Writes an archive: OCI layout and ``manifest.json``."""
-    with tarfile.open(path, "w") as tar:
-
-        def add(name: str, data: bytes) -> None:
-            tar.addfile(_member(name, len(data)), io.BytesIO(data))
-
-        def blob(data: bytes, kind: str) -> dict[str, object]:
-            digest = hashlib.sha256(data).hexdigest()
-            add(f"blobs/sha256/{digest}", data)
-            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
-
-        descriptors: list[dict[str, object]] = []
-        for layer in layers:
-            digest, size = _digest(layer), layer.stat().st_size
-            with layer.open("rb") as file:
-                tar.addfile(_member(f"blobs/sha256/{digest}", size), file)
-            kind = f"application/vnd.oci.image.layer.v1.tar{_SUFFIX[form]}"
-            descriptors.append({"mediaType": kind, "digest": f"sha256:{digest}", "size": size})
-        described = blob(config, "config.v1+json")
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": described,
-            "layers": descriptors,
-        }
-        name = "layerleak-bench:latest"
-        pointer = blob(json.dumps(manifest).encode(), "manifest.v1+json")
-        pointer["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "latest"}
-        add("oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
-        add("index.json", json.dumps({"schemaVersion": 2, "manifests": [pointer]}).encode())
-        saved = {
-            "Config": _blob_path(described),
-            "RepoTags": [name],
-            "Layers": [_blob_path(descriptor) for descriptor in descriptors],
-        }
-        add("manifest.json", json.dumps([saved]).encode())
-
-
-def _blob_path(descriptor: dict[str, object]) -> str:
-    return "blobs/" + str(descriptor["digest"]).replace(":", "/")
 
 
 def _extract(tar: Path, folder: Path) -> tuple[int, int]:

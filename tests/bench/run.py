@@ -1,7 +1,7 @@
 """Measures layerleak against the least it has to do, and against other scanners, on images with planted secrets.
 
 Builds the images, installs the other programs, runs all of them in turns, and prints a table. Everything is kept in one
-folder and taken from there the next time. See ``--help``.
+folder and taken from there the next time: delete that after changes to what the images hold. See ``--help``.
 """
 
 import argparse
@@ -69,7 +69,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--size", choices=("small", "full"), default="small", help="of the images: 0.2 or 2 GB")
     work = platformdirs.user_cache_path("layerleak") / "bench"
-    parser.add_argument("--work", type=Path, default=work, metavar="DIR", help="folder for all of it (%(default)s)")
+    parser.add_argument(
+        "--work", type=Path, default=work, metavar="DIR", help="folder for all of it, kept (%(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each program (%(default)s)")
     parser.add_argument("--limit", type=float, default=LIMIT, metavar="SECONDS", help="for a run (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=keys, metavar="PROGRAM", help=f"of: {', '.join(keys)}")

@@ -5,7 +5,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.bench.images import FORMS, Planted
+from tests.bench.archive import FORMS
+from tests.bench.images import Planted
 from tests.bench.measure import Measured
 from tests.bench.plant import PLACES
 from tests.bench.trees import Skipped

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import floor, images, measure, plant, programs, table, trees
+from tests.bench.archive import FORMS
 from tests.bench.images import Images, Planted
 from tests.bench.measure import Measured, Run
 from tests.bench.plant import PLACES, Maker, Plant
@@ -47,7 +47,7 @@ def scanned(archive: Path, report: Path) -> Path:
     return report
 
 
-@pytest.mark.parametrize("form", images.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_layerleak_finds_every_planted_secret(tiny: Images, form: str, tmp_path: Path) -> None:
     report = scanned(tiny.archive(form), tmp_path / "report.json")
     found = programs.found(LAYERLEAK, report, tiny.planted)
@@ -132,8 +132,8 @@ def planted(place: str = "text file", line: int = 2, *, layer: str = "app") -> P
         (Evidence((), "/tree/srv/.npmrc", (2, 2)), True),
         (Evidence((), "/tree/srv/.npmrc", (3, 3)), False),
         (Evidence((), "other.npmrc", (2, 2)), False),
-        (Evidence((), "elsewhere", (1, 1), hashlib.sha1(b"npm_0a1b2c").hexdigest()), True),
-        (Evidence((), "elsewhere", (1, 1), hashlib.sha1(b"npm_0a1b2d").hexdigest()), False),
+        (Evidence((), "elsewhere", (1, 1), programs._sha1("npm_0a1b2c")), True),
+        (Evidence((), "elsewhere", (1, 1), programs._sha1("npm_0a1b2d")), False),
     ],
 )
 def test_programs_that_hide_secrets_are_judged_by_place(evidence: Evidence, *, told: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import zstandard
 
 from scanner.image import layer as layer_module
-from scanner.image.layer import Block, Layer
+from scanner.image.layer import Block, Layer, Lines
 from scanner.image.tar import Member
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,7 +197,9 @@ def reassemble(blob: bytes | BinaryIO, plain: bytes, lookbehind: int = 512, look
             if start < end:
                 assert block.offset + start == span.member.offset + len(content)
                 content += block.data[start:end]
-            lines.setdefault(span.member.ordinal, []).append((block.offset + span.start, block.line(span, span.start)))
+            lines.setdefault(span.member.ordinal, []).append(
+                (block.offset + span.start, Lines(block).at(span, span.start))
+            )
     assert (fresh, 0) == (layer.bytes, shown_after)
     assert [member.ordinal for member in members] == list(range(layer.members))
     entries = [
