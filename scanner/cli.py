@@ -169,11 +169,12 @@ def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
 @signatures.command("test")
 @_signature_folders
 def test_signatures(folders: tuple[Path, ...]) -> None:
-    """Run every signature's examples and counter-examples through the engine."""
+    """Run every signature's examples through the engine, and refuse what would slow it down."""
+    from scanner.detect.lint import lint
     from scanner.detect.selftest import check_examples
 
     ruleset = _ruleset(folders)
-    failures = list(check_examples(ruleset))
+    failures = [*check_examples(ruleset), *lint(ruleset.signatures)]
     for failure in failures:
         click.echo(f"{failure.signature}: {failure.reason}\n  in {failure.text!r}", err=True)
     examples = sum(len(sig.examples) for sig in ruleset.signatures)
