@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SAMPLE ?= sample_images/deleted/image.tar.gz
+BENCH ?= --size small
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -47,6 +48,14 @@ format: setup ## Format the code
 .PHONY: samples
 samples: setup ## Rebuild the sample images with real builders (root, Linux; see sample_images/README.md)
 	$(BIN)/python sample_images/rebuild.py
+
+.PHONY: bench
+bench: setup ## Measure speed, memory and findings beside other scanners (BENCH="--size full" for 2 GB)
+	$(BIN)/python tests/bench/run.py $(BENCH)
+
+.PHONY: scaling
+scaling: setup ## Show that the cost of a scan grows in proportion to what is scanned
+	$(BIN)/python tests/bench/scaling.py
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -188,7 +188,7 @@ class ImageReport:
 
     Attributes:
         target: what the user named.
-        kind: ``image``, ``build-cache``, ``artifact`` or ``filesystem``.
+        kind: ``image``, ``build-cache``, ``artifact``, ``filesystem``, or ``unreferenced`` for blobs no manifest names.
         references: its names and tags.
         digest: of the manifest, or empty.
         image_id: digest of the config, or empty.

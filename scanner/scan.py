@@ -64,11 +64,14 @@ class Scanner:
         with open_source(target) as source:
             scans = Pipeline(self.ruleset, self.jobs, self.progress, self.profile).run(source)
             images, skips = source.images()
-        if not images:
-            raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
         matcher = Matcher(self.ruleset, self.profile)
         with self.profile.stage("trace") if self.profile else nullcontext():
-            return tuple(self._image(target, image, scans, skips, matcher) for image in images)
+            reports = tuple(self._image(target, image, scans, skips, matcher) for image in images)
+        # Blobs that nobody names are of no interest to anybody, unless there is something in them.
+        told = tuple(report for report in reports if report.kind != "unreferenced" or report.findings)
+        if not told:
+            raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
+        return told
 
     def _image(
         self, target: str, image: Image, scans: Mapping[str, LayerScan], skips: list[Skip], matcher: Matcher

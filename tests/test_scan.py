@@ -1,6 +1,7 @@
 """The whole path, on images that real builders made."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -144,3 +145,15 @@ def test_memory_does_not_grow_with_the_image(tmp_path: Path, make_filesystem: An
     assert large[0] > 20 * small[0]
     assert large[1] < 200 * 1024
     assert large[1] - small[1] < 20 * 1024
+
+
+def test_a_blob_that_no_manifest_names_is_told_if_something_is_in_it(tmp_path: Path, ruleset: Ruleset) -> None:
+    layout = tmp_path / "layout"
+    shutil.copytree(ROOT / "tests/data/multi-stage/buildkit-cache", layout)
+    index = json.loads((layout / "index.json").read_text())
+    (layout / "index.json").write_text(json.dumps({**index, "manifests": []}))
+
+    (left,) = Scanner(ruleset, b"k").scan(str(layout))
+
+    assert (left.kind, len(left.layers)) == ("unreferenced", 10)
+    assert {f.signature.provider.id for f in left.findings} >= {"gitlab", "docker", "newrelic"}

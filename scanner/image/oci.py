@@ -44,7 +44,8 @@ class Document:
     """A JSON document of an image.
 
     Attributes:
-        kind: ``config``, ``manifest``, ``index``, ``attestation`` or ``v1`` (docker's per-layer json).
+        kind: ``config``, ``manifest``, ``index``, ``attestation`` ``v1`` (docker's per-layer json) or
+            ``unreferenced``.
         where: the name of the file or blob it was read from.
         digest: of its bytes.
         value: the parsed JSON.
@@ -114,7 +115,8 @@ class Image:
     """One image of one platform, or a build cache.
 
     Attributes:
-        kind: ``image``, ``build-cache``, ``artifact`` or ``filesystem`` (a tar that is no image).
+        kind: ``image``, ``build-cache``, ``artifact``, ``filesystem`` (a tar that is no image) or
+            ``unreferenced`` (blobs that no manifest names).
         references: names and tags it goes by; may be empty.
         digest: of its manifest; empty where its container has none.
         platform: ``os/architecture[/variant]``, or empty.

@@ -15,7 +15,13 @@ from scanner.report.words import SHORT, Words
 PLACES = 8
 """Places of a secret that are listed; a key in every layer of a large image has hundreds."""
 
-_NOUNS = {"image": "image", "build-cache": "build cache", "artifact": "artifact", "filesystem": "file system"}
+_NOUNS = {
+    "image": "image",
+    "build-cache": "build cache",
+    "artifact": "artifact",
+    "filesystem": "file system",
+    "unreferenced": "leftover",
+}
 
 
 def write(report: ScanReport, stream: TextIO, options: Options) -> None:

@@ -53,7 +53,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
         kind = "history"
     elif kind == "v1":
         kind = "config"
-    elif kind == "index":
+    elif kind in ("index", "unreferenced"):
         kind = "manifest"
     blamed = attribution.field(found)
     return Occurrence(

@@ -21,6 +21,8 @@ from tests.bench.trees import MIB, Tree
 
 SAMPLE_BYTES = 16 * MIB
 """About how much of the files a program gets that is too slow for all of them."""
+LARGE = 2 * MIB
+"""Files from this size on are mostly binaries, and in no sample."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Images:
         files: how many they are.
         layers: names of the layers, base first.
         sample: bytes of the files in the sample.
+        population: bytes of the files that it was taken from: all but large ones.
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class Images:
     files: int
     layers: tuple[str, ...]
     sample: int
+    population: int
 
     def archive(self, form: str) -> Path:
         """The image with its layers in a form."""
@@ -139,7 +143,7 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
         written = _extract(layer.tar, folder / "tree" / f"{number}-{layer.name}")
         content, files = content + written[0], files + written[1]
     (folder / "tree" / "config.json").write_bytes(config)
-    planted, sample = _sample(folder, planted, [f"{n}-{layer.name}" for n, layer in enumerate(layers)])
+    planted, sample, population = _sample(folder, planted, [f"{n}-{layer.name}" for n, layer in enumerate(layers)])
     stored = {}
     for form in FORMS:
         told(f"compressing: {form}")
@@ -159,6 +163,7 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
         "files": files,
         "layers": [layer.name for layer in layers],
         "sample": sample,
+        "population": population,
     }
     (folder / "images.json").write_text(json.dumps(known, indent=1))
 
@@ -294,22 +299,25 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
     shutil.copyfileobj(source, target, MIB)
 
 
-def _sample(folder: Path, planted: list[Planted], layers: list[str]) -> tuple[list[Planted], int]:
-    """Links files into the sample: those with plants except huge ones, and the others at even distances."""
+def _sample(folder: Path, planted: list[Planted], layers: list[str]) -> tuple[list[Planted], int, int]:
+    """Links files that are not large into the sample: those with plants, and the others at even distances.
+
+    Returns the plants with word of whether they are in it, and the bytes of the sample and of what it was taken from.
+    """
     tree, sample = folder / "tree", folder / "sample"
     number = {name.partition("-")[2]: name for name in layers}
-    small = 2 * MIB
-    files = sorted(path for path in tree.rglob("*") if path.is_file() and path.stat().st_size < small)
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and path.stat().st_size < LARGE)
+    population = sum(path.stat().st_size for path in files)
     chosen = set()
     result = []
     for each in planted:
         plant = each.plant
         path = tree / number[plant.layer] / plant.path if plant.layer else tree / "config.json"
-        fits = path.stat().st_size < small
+        fits = path.stat().st_size < LARGE
         if fits:
             chosen.add(path)
         result.append(dataclasses.replace(each, sampled=fits))
-    step = max(1, sum(path.stat().st_size for path in files) // SAMPLE_BYTES)
+    step = max(1, population // SAMPLE_BYTES)
     chosen.update(files[::step])
     total = 0
     for path in chosen:
@@ -317,4 +325,4 @@ def _sample(folder: Path, planted: list[Planted], layers: list[str]) -> tuple[li
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(path, target)
         total += path.stat().st_size
-    return result, total
+    return result, total, population

@@ -182,9 +182,7 @@ PROGRAMS = (
         key="layerleak-1",
         title="layerleak --jobs 1",
         arguments=(*_LAYERLEAK.arguments[:-1], "--jobs", "1", "{target}"),
-        parse=None,
-        counted=(),
-        note="finds the same",
+        counted=(*_LAYERLEAK.counted[:-1], "--jobs", "1", "{target}"),
     ),
     _KINGFISHER,
     replace(
@@ -252,7 +250,8 @@ PROGRAMS = (
         reads="sample",
         parse=_detect_secrets,
         by_place=True,
-        note="run once on a sample of the files, **seconds extrapolated** by bytes; found by file and line",
+        note="run once on a sample of the files below 2 MiB, **seconds extrapolated** to all of those by their bytes,"
+        " without the larger ones; found by file and line",
     ),
 )
 """All of them, in the order of the table."""

@@ -160,7 +160,7 @@ class Bench:
             version=programs.version(program),
             source=source,
             measured=Measured(tuple(runs), failure),
-            share=self._made.sample / self._made.content if source == "sample" else 1.0,
+            share=self._made.sample / self._made.population if source == "sample" else 1.0,
             found=None if found is None else frozenset(found & sought),
             sought=frozenset(sought),
             note=program.note,
@@ -180,14 +180,14 @@ def _last_words(report: Path) -> str:
 
 def _header(made: Images, size: str, ready: list[Program]) -> tuple[str, ...]:
     stored = ", ".join(f"{form} {count / 1e6:.0f} MB" for form, count in made.stored.items())
-    versions = {program.title.partition(",")[0]: programs.version(program) for program in ready}
+    versions = {re.split(r",| --", program.title)[0]: programs.version(program) for program in ready}
     cut_off = "no network (unshare)" if measure.isolation() else "proxies that lead nowhere"
     return (
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {_processor()}, {platform.system()}"
         f" {platform.release()}, Python {platform.python_version()}",
         f"image `{size}`: {made.content / 1e6:.0f} MB in {made.files} files, {len(made.layers)} layers"
         f" ({', '.join(made.layers)}), as {stored}; {len(made.planted)} planted secrets",
-        "versions: " + ", ".join(f"{title} {version}" for title, version in versions.items()),
+        "versions: " + ", ".join(f"{title} ({version})" for title, version in versions.items()),
         f"runs in turns, page cache warmed before each, caches of compiled rules warm, {cut_off}; a program whose first"
         f" run takes more than {SLOW:.0f} s is run once",
         "peak: the largest process (ru_maxrss), or all processes together (PSS, sampled) where that is more",

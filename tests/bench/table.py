@@ -24,7 +24,7 @@ class Row:
         version: of the program.
         source: what it read: "gzip", "zstd", "plain" (an archive), "files" or "sample".
         measured: its runs.
-        share: the part of the files' bytes that it read; times are divided by it.
+        share: the part that it read of the bytes it is to be judged by; times are divided by it.
         found: numbers of the planted secrets it found; None where it looks for none.
         sought: numbers of those in what it read.
         note: for the reader.

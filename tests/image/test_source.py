@@ -303,7 +303,18 @@ def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
     del layout.files["blobs/" + gone["digest"].replace(":", "/")]
     gone["platform"] = {"os": "linux", "architecture": "arm64"}
     target = read(write_tar(tmp_path / "x.tar", layout.done(image, gone)))
-    assert (image["digest"], ["manifest linux/arm64 is not in the archive"]) == (target.image.digest, target.reasons)
+    assert [image["digest"], ""] == [found.digest for found in target.images]
+    assert target.reasons == ["manifest linux/arm64 is not in the archive"]
+
+
+def test_blobs_that_no_manifest_names_are_left_over_and_read(tmp_path: Path) -> None:
+    layout = Layout()
+    image, gone = layout.image(ONE), layout.image(TWO)
+    target = read(write_tar(tmp_path / "x.tar", layout.done(image)))
+    left = target.images[1]
+    assert ([i.kind for i in target.images], len(left.layers)) == (["image", "unreferenced"], 1)
+    assert target.layers[left.layers[0].blob].diff_id == sha256(TWO)
+    assert "blobs/" + gone["digest"].replace(":", "/") in [d.where for d in left.documents]
 
 
 def test_a_missing_config_leaves_the_layers(tmp_path: Path) -> None:
@@ -358,7 +369,7 @@ def test_diff_ids_that_are_fewer_than_the_layers_are_not_paired(tmp_path: Path) 
     manifest[0]["Layers"].pop()
     files["manifest.json"] = json.dumps(manifest).encode()
     target = read(write_tar(tmp_path / "x.tar", files))
-    assert [ref.diff_id for ref in target.image.layers] == [""]
+    assert [[ref.diff_id for ref in image.layers] for image in target.images] == [[""], [""]]
     assert target.reasons == ["lists 1 layers, the config 2 diff_ids: none is checked"]
 
 
@@ -378,7 +389,7 @@ def test_indexes_nested_too_deep_are_told(tmp_path: Path) -> None:
     for _ in range(20):
         descriptor = layout.document({"manifests": [descriptor]})
     target = read(write_tar(tmp_path / "x.tar", layout.done(descriptor)))
-    assert target.images == []
+    assert [image.kind for image in target.images] == ["unreferenced"]
     assert "nested indexes" in target.reasons[0]
 
 

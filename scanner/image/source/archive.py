@@ -24,6 +24,7 @@ from scanner.image.source.container import (
     StreamedTar,
     opened,
 )
+from scanner.image.source.leftover import Noting, leftover
 from scanner.image.tar import BLOCK, checksum_matches
 
 _EXPECTED = "expected a docker or OCI archive, an OCI layout, a build cache or a tar of a file system"
@@ -49,8 +50,9 @@ class Source(Protocol):
         """The images of the target, and what of it could not be read; complete once `blobs` is exhausted."""
 
 
-def _resolve(container: Container) -> tuple[list[Image], list[Skip]] | None:
+def _resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
     """The images of a container; None if it is none that holds images."""
+    container = Noting(inner)
     names = set(container.names())
     found: list[Image] = []
     skips: list[Skip] = []
@@ -74,7 +76,7 @@ def _resolve(container: Container) -> tuple[list[Image], list[Skip]] | None:
         if repositories is not None and isinstance(repositories.value, dict):
             recognised = True
             found = list(docker_archive.v1_images(container, repositories.value))
-    return (found, skips) if recognised else None
+    return ([*found, *leftover(container, found)], skips) if recognised else None
 
 
 def _document(container: Container, kind: str, name: str, skips: list[Skip]) -> Document | None:

@@ -29,7 +29,9 @@ MAX_DOCUMENTS = 256 << 20
 class Container(Protocol):
     """Named blobs, however they are stored."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
 
     def names(self) -> Collection[str]:
         """Every blob's name, normalised."""

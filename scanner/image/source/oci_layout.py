@@ -165,6 +165,9 @@ def _attests(manifest: Mapping[str, Any]) -> bool:
 
 
 def _attestation(walk: _Walk, descriptor: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    config = as_text(as_map(manifest.get("config")).get("digest"))
+    if config and walk.container.size(blob_name(config)) >= 0:
+        _read(walk, config, "config")  # an empty object, or an image config without an image; nothing else is expected
     subject = as_text(as_map(descriptor.get("annotations")).get(REFERENCE_DIGEST))
     subject = subject or as_text(as_map(manifest.get("subject")).get("digest"))
     for raw in as_list(manifest.get("layers")):
