@@ -129,7 +129,7 @@ def _parse(index: int, raw: Mapping[str, Any], declared: Mapping[str, str | None
     prefix = re.match(r"(?:RUN )?\|(\d{1,3}) ", text)
     if prefix:
         keyword = "RUN"
-        args, at = _split_args(text, prefix.end(), int(prefix[1]), declared)
+        args, at = _split_args(text, prefix.end(), int(prefix[1]), declared, exact=builder == "buildkit")
         text = "RUN " + _without_shell(text[at:])
     elif 0 < text.find("#") == text.find(_NOP):
         text = text.partition(_NOP)[2].strip()
@@ -181,8 +181,17 @@ def _without_shell(text: str) -> str:
     return text[match.end() :] if match else text
 
 
-def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | None]) -> tuple[tuple[BuildArg, ...], int]:
+def _split_args(
+    text: str, at: int, count: int, declared: Mapping[str, str | None], *, exact: bool
+) -> tuple[tuple[BuildArg, ...], int]:
     """Cuts ``A=v B=w x /bin/sh -c …`` at what is known so far, since values are not quoted and may hold blanks.
+
+    Args:
+        text: the entry.
+        at: where the first argument starts.
+        count: how many there are; buildah counts the words of their values instead.
+        declared: values that the ARG entries before gave, by name.
+        exact: whether the count is one of arguments.
 
     Returns:
         The arguments, and where the command starts.
@@ -194,7 +203,7 @@ def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | Non
     left = set(declared)
     for number in range(count):
         pair = _PAIR.match(text, at)
-        if pair is None:
+        if pair is None or (at >= command and not exact):
             break
         left.discard(pair[1])
         start = pair.end()
@@ -204,6 +213,8 @@ def _split_args(text: str, at: int, count: int, declared: Mapping[str, str | Non
             end = command - 1 if shell is not None and command > start else -1
         else:
             end = _end_of_value(text, start, ends, left, declared.get(pair[1]))
+        if not exact and start <= command < len(text) and not 0 <= end < command:
+            end = command - 1
         if end < 0:
             end = _end_at_blank(text, start, declared.get(pair[1]))
         args.append(BuildArg(pair[1], start, text[start:end]))

@@ -302,3 +302,13 @@ def test_each_squashed_stage_has_its_own_candidates() -> None:
 
 def test_layers_of_builders_without_instructions_are_sure() -> None:
     assert made([("bazel build //a", False), ("", False)], 2) == [([0], True), ([1], True)]
+
+
+def test_buildah_counts_words_and_not_arguments() -> None:
+    entry = {"created_by": "|4 A=one two three B=two /bin/sh -c echo TOKEN=abc > /f"}
+    declared = {"created_by": "/bin/sh -c #(nop) ARG A B", "empty_layer": True}
+    step = parse_history([declared, entry])[1]
+    assert (step.text, [(arg.name, arg.value) for arg in step.args]) == (
+        "RUN echo TOKEN=abc > /f",
+        [("A", "one two three"), ("B", "two")],
+    )
