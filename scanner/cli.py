@@ -1,11 +1,15 @@
 """The command line: options to objects, reports to streams, outcomes to exit codes. Nothing else prints or exits."""
 
+import errno
+import os
+import secrets
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
@@ -28,6 +32,8 @@ class Exit(IntEnum):
     USAGE = 2
     UNREADABLE = 3
     INCOMPLETE = 4
+    INTERRUPTED = 130
+    PIPE = 141
 
 
 _SEVERITIES = ("low", "medium", "high", "critical")
@@ -48,9 +54,11 @@ _EXIT_CODES = """\b
 Exit codes:
   0  nothing at or above --fail-on
   1  secrets found
-  2  usage
+  2  usage, or the report could not be written
   3  a target could not be read
-  4  all targets read, but something in them could not be"""
+  4  all targets read, but something in them could not be
+  130  interrupted
+Of several, the first that applies in the order 1, 3, 4."""
 
 
 @click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -103,8 +111,8 @@ def scan(
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
     profile = Profile() if profiled else None
     report = _scan_all(targets, folders, progress, jobs, profile)
-    with _stream(output) as stream, profile.stage("report") if profile else nullcontext():
-        WRITERS[form](report, stream, _options(stream, show_secrets, color))
+    with profile.stage("report") if profile else nullcontext():
+        _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
         click.echo("\n".join(profile.lines()), err=True)
     sys.exit(_exit_code(report, None if no_fail else fail_on))
@@ -120,7 +128,7 @@ def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, .
     from scanner.report import history as report_history
 
     report = _scan_all(targets, folders, None)
-    report_history.write(report, sys.stdout, _options(sys.stdout, show_secrets, color))
+    _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
 
@@ -194,7 +202,7 @@ def _ruleset(folders: tuple[Path, ...]) -> "Ruleset":
 
 
 def _usage(error: LayerleakError) -> NoReturn:
-    click.echo(f"layerleak: {error}", err=True)
+    _complain(str(error))
     sys.exit(Exit.USAGE)
 
 
@@ -207,18 +215,26 @@ def _scan_all(
 ) -> "ScanReport":
     """Scans each target; one that fails is told at once and never stops the others."""
     from scanner.finding import ImageReport, ScanReport
-    from scanner.scan import Scanner, default_jobs, fingerprint_key
+    from scanner.key import fingerprint_key
+    from scanner.scan import Scanner, default_jobs
 
     # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
     sys.setswitchinterval(1e-4)
 
     ruleset = _ruleset(folders)
+    try:
+        key = fingerprint_key()
+    except LayerleakError as error:
+        _usage(error)
+    if key is None:
+        _complain("there is no place to keep a key, so the fingerprints of this report match no other report's")
+        key = secrets.token_bytes(32)
     images: list[ImageReport] = []
     failures: list[tuple[str, str]] = []
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                images += Scanner(ruleset, fingerprint_key(), told, jobs or default_jobs(), profile).scan(target)
+                images += Scanner(ruleset, key, told, jobs or default_jobs(), profile).scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))
             except Exception as error:
@@ -226,7 +242,7 @@ def _scan_all(
                 # message may quote the image, so only its kind and place are told.
                 failures.append((target, f"internal error, please report it: {_where(error)}"))
     for target, reason in failures:
-        click.echo(f"layerleak: {target}: {reason}", err=True)
+        _complain(f"{target}: {reason}")
     return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures))
 
 
@@ -242,9 +258,12 @@ def _where(error: BaseException) -> str:
 def _progress(target: str, wanted: bool | None) -> "Iterator[Progress]":
     from tqdm import tqdm
 
+    from scanner.report.text import safe
+
     # `disable=None` is tqdm's way to be quiet where stderr is no terminal.
-    disable = None if wanted is None else not wanted
-    with tqdm(unit="B", unit_scale=True, desc=Path(target).name, disable=disable, leave=False, file=sys.stderr) as bar:
+    disable = True if sys.stderr is None else None if wanted is None else not wanted
+    name = safe(Path(target).name)
+    with tqdm(unit="B", unit_scale=True, desc=name, disable=disable, leave=False, file=sys.stderr) as bar:
 
         def told(read: int, total: int) -> None:
             if total and bar.total != total:
@@ -254,33 +273,56 @@ def _progress(target: str, wanted: bool | None) -> "Iterator[Progress]":
         yield told
 
 
-@contextmanager
-def _stream(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
+def _write(output: Path | None, targets: tuple[str, ...], writing: Callable[[TextIO], None]) -> None:
+    """Writes a report to a file or to stdout; what goes wrong there is told in one line."""
     try:
-        # Reports name places where secrets are, so they are the user's own.
-        file = open(output, "w", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed below, by its own with
+        if output is None:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, "is closed")
+            writing(sys.stdout)
+            sys.stdout.flush()
+        else:
+            _write_file(output, targets, writing)
+    except BrokenPipeError:
+        # Whoever read the report has seen enough. The interpreter flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(Exit.PIPE)
     except OSError as error:
-        click.echo(f"layerleak: {output}: {error.strerror}", err=True)
+        if output is None and sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _complain(f"{output or 'stdout'}: {error.strerror or error}")
         sys.exit(Exit.USAGE)
-    with file:
-        yield file
 
 
-def _private(path: str, flags: int) -> int:
-    import os
+def _write_file(output: Path, targets: tuple[str, ...], writing: Callable[[TextIO], None]) -> None:
+    if any(os.path.exists(target) and output.exists() and output.samefile(target) for target in targets):
+        raise OSError(errno.EEXIST, "is a target; a report must not be written over what it is about")
+    if output.exists() and not output.is_file():  # a device or a pipe, which cannot be replaced
+        with output.open("w", encoding="utf-8") as file:
+            writing(file)
+        return
+    # Reports name places where secrets are, so they are the user's own; and a file is whole or not there.
+    handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            writing(file)
+        os.replace(temporary, output)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
-    return os.open(path, flags, 0o600)
+
+def _complain(message: str) -> None:
+    """One line on stderr. What it quotes may be the image's, so nothing in it moves a terminal's cursor."""
+    from scanner.report.text import safe
+
+    click.echo(f"layerleak: {safe(message)}", err=True)
 
 
 def _options(stream: TextIO, show_secrets: bool, color: bool | None) -> "Options":
-    import os
-
     from scanner.report import Options
 
-    terminal = stream.isatty()
+    terminal = bool(stream and stream.isatty())
     wanted = terminal and not os.environ.get("NO_COLOR") if color is None else color
     return Options(show_secrets=show_secrets, width=None, color=bool(wanted))
 
@@ -300,6 +342,19 @@ def _exit_code(report: "ScanReport", fail_on: str | None) -> Exit:
     return Exit.CLEAN
 
 
-def main(arguments: list[str] | None = None, **settings: Any) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``layerleak`` command."""
-    cli.main(args=arguments, prog_name="layerleak", **settings)
+    try:
+        cli.main(args=arguments, prog_name="layerleak", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted; nothing was reported")
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(Exit.PIPE)
+    except OSError as error:
+        _complain(str(error.strerror or error))
+        sys.exit(Exit.USAGE)

@@ -16,6 +16,10 @@ class TargetError(LayerleakError):
     """A target that cannot be read at all: missing, unreadable, or no image in any known form."""
 
 
+class SettingError(LayerleakError):
+    """Something in the user's environment that cannot be used: where it is, what was expected."""
+
+
 class FormatError(LayerleakError):
     """Bytes that are not what their place says they are (a tar header, a JSON document, a gzip stream)."""
 

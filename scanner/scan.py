@@ -7,8 +7,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
@@ -17,6 +15,7 @@ from scanner.hits import FieldHit, ImageScan, LayerScan
 from scanner.image.fields import lay_out
 from scanner.image.oci import Document, Image, LayerRef, Skip
 from scanner.image.source import open_source
+from scanner.key import fingerprint_key
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
@@ -148,39 +147,6 @@ def _history(image: Image, attribution: Attribution) -> Iterator[HistoryLine]:
         yield HistoryLine(instruction(step), step.created, layer, size, sure)
 
 
-KEY_VARIABLE = "LAYERLEAK_KEY"
-"""Environment variable that may hold the key for fingerprints, any text."""
-
-
-def fingerprint_key() -> bytes:
-    """The key for fingerprints: from the environment, else from a file of the user's, made at first use.
-
-    Where neither can be had (no home directory, read-only), fingerprints of this run match no other run's.
-    """
-    if value := os.environ.get(KEY_VARIABLE):
-        return value.encode()
-    path = platformdirs.user_data_path("layerleak") / "fingerprint.key"
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _create(path, secrets.token_bytes(32))
-        return path.read_bytes()
-    except OSError:
-        return secrets.token_bytes(32)
-
-
-def _create(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-    try:
-        os.link(temporary, path)  # unlike a rename, this never replaces the key of a run that was quicker
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(temporary)
-
-
 def scan_image(
     target: str | os.PathLike[str],
     *,
@@ -195,7 +161,7 @@ def scan_image(
         target: path of a docker or OCI archive, an OCI layout, an exported build cache, or a tar of a file system;
             archives may be compressed as a whole.
         signatures: folders of signature files to use in the place of the built-in ones.
-        key: for the fingerprints; the user's own if None.
+        key: for the fingerprints; the user's own if None, and one for this call only where there is none.
         progress: is called with bytes read since its last call, and bytes there are in all (0 where unknown).
         jobs: how many threads to use; as many as there are cores if None.
 
@@ -205,9 +171,10 @@ def scan_image(
     Raises:
         TargetError: the target cannot be read, or holds no image.
         SignatureError: a signature file is malformed.
+        SettingError: the user's key is none.
     """
     ruleset = load_ruleset(*signatures)
-    scanner = Scanner(ruleset, fingerprint_key() if key is None else key, progress, jobs or default_jobs())
+    scanner = Scanner(ruleset, key or fingerprint_key() or secrets.token_bytes(32), progress, jobs or default_jobs())
     return ScanReport(version=_version(), ruleset=ruleset.digest, images=scanner.scan(os.fspath(target)))
 
 

@@ -20,7 +20,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        patch.setenv("LAYERLEAK_KEY", "of the tests")
+        patch.setenv("LAYERLEAK_KEY", "a key of the tests that nobody guesses")
         yield
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,14 +151,89 @@ def test_the_scan_works_without_a_home(tmp_path: Path) -> None:
 
     done = run("scan", DELETED, HOME=gone, XDG_CACHE_HOME=gone, XDG_DATA_HOME=gone, LAYERLEAK_KEY="")
 
-    assert (done.returncode, done.stderr) == (1, "")
+    told = "layerleak: there is no place to keep a key, so the fingerprints of this report match no other report's\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_a_key_that_can_be_guessed_is_refused() -> None:
+    done = run("scan", DELETED, LAYERLEAK_KEY="abc")
+
+    assert (done.returncode, done.stderr) == (
+        2,
+        "layerleak: LAYERLEAK_KEY: expected a key of 16 bytes or more, found 3\n",
+    )
+
+
+@pytest.mark.parametrize("arguments", [("scan",), ("scan", "--format", "json"), ("history",)])
+def test_a_full_disk_is_one_line_and_no_finding(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", "from scanner.cli import main; main()", *arguments, CLEAN]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (2, "layerleak: stdout: No space left on device\n")
+
+
+def test_a_closed_stdout_is_one_line() -> None:
+    command = f"{sys.executable} -c 'from scanner.cli import main; main()' scan {CLEAN} >&-"
+
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (2, "layerleak: stdout: is closed\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -c 'from scanner.cli import main; main()' signatures list | head -n 1"
+
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+def test_an_interrupt_is_told_apart_from_a_finding(tmp_path: Path, make_filesystem: Callable[..., Path]) -> None:
+    image = make_filesystem(tmp_path / "large.tar", megabytes=320)
+    command = [sys.executable, "-c", "from scanner.cli import main; main()", "scan", "--progress", str(image)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.read(1)  # the progress bar: the scan has begun
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+
+    assert (process.returncode, stdout) == (130, "")
+    assert "layerleak: interrupted; nothing was reported" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_report_is_never_written_over_its_target(tmp_path: Path) -> None:
+    image = tmp_path / "image.tar.gz"
+    image.write_bytes(Path(DELETED).read_bytes())
+
+    done = run("scan", "-o", str(image), str(image))
+
+    assert (done.returncode, image.read_bytes()) == (2, Path(DELETED).read_bytes())
+    assert "must not be written over" in done.stderr
+
+
+def test_an_old_report_is_replaced_by_one_that_is_the_users_own(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    report.write_text("old")
+    report.chmod(0o644)
+
+    run("scan", "-o", str(report), DELETED)
+
+    assert (report.stat().st_mode & 0o077, "OpenSSH" in report.read_text()) == (0, True)
+    assert list(tmp_path.iterdir()) == [report]
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    told = run("scan", "no\x1b[31mpe").stderr
+
+    assert "\x1b" not in told
+    assert "\\x1b[31m" in told
 
 
 def test_help_does_not_load_the_engine() -> None:
-    code = "import sys; sys.argv = ['layerleak', '--help']\ntry:\n    from scanner.cli import main; main()\n"
-    code += (
-        "except SystemExit:\n    print(sorted({'hyperscan', 'rich', 'docker', 'detect_secrets'} & set(sys.modules)))"
-    )
+    code = "import sys; from scanner.cli import main; main(['--help'])\n"
+    code += "print(sorted({'hyperscan', 'rich', 'docker', 'detect_secrets'} & set(sys.modules)))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -126,13 +126,13 @@ def _coverage(page: Page, words: Words, coverage: Coverage, *, clean: bool) -> N
     amount = f"{plural(coverage.layers, 'layer')}, {plural(coverage.files, 'file')}, {size(coverage.bytes)}"
     if coverage.complete:
         page.line(text(("no secrets found, ", "green") if clean else "", f"everything was read: {amount}"), indent=2)
-        return
-    found = "no secrets found in what was read, but " if clean else ""
-    page.line(text((f"{found}not everything was read", "bold yellow"), f": {amount}, and not"), indent=2, hang=4)
-    for skip in coverage.skipped:
-        if not skip.complete:
-            missed = f" ({size(skip.bytes)})" if skip.bytes > 0 else ""
-            page.line(Text(f"{words.say(skip.where)}: {words.say(skip.reason)}{missed}"), indent=4, hang=6)
+    else:
+        found = "no secrets found in what was read, but " if clean else ""
+        page.line(text((f"{found}not everything was read", "bold yellow"), f": {amount}, and not"), indent=2, hang=4)
+    for skip in sorted(coverage.skipped, key=lambda skip: skip.complete):
+        missed = f" ({size(skip.bytes)})" if skip.bytes > 0 else ""
+        told = f"{words.say(skip.where)}: {words.say(skip.reason)}{missed}"
+        page.line(text(("note: ", "yellow") if skip.complete else "", told), indent=4, hang=6)
 
 
 def _sentence(report: ScanReport, summary: Summary) -> str:

@@ -56,10 +56,9 @@ def _support(step: Step, workdir: str, path: str, secret: str) -> float:
 def _written(command: str, path: str) -> float:
     """How well a shell command explains a file: one that it names as a target better than one it only names."""
     named = re.escape(path) + "|" + re.escape(posixpath.basename(path))
-    if re.search(
-        rf"(?:>\s*|\btee\s(?:-a\s)?|\s-[oO]\s?|\b(?:cp|mv|ln|install|curl|wget)\s[^;&|]*)\S*(?:{named})",
-        command,
-    ):
+    ends = rf"\S*(?:{named})['\"]?\s*(?:$|[;&|])"  # the last operand; those before it are only read
+    redirected = rf"(?:>\s*|\btee\s(?:-a\s)?|\s-[oO]\s?)\S*(?:{named})"
+    if re.search(rf"{redirected}|\b(?:cp|mv|ln|install)\s[^;&|]*\s{ends}", command):
         return 6 if f"/{path}" in command else 5
     if f"/{path}" in command:
         return 2

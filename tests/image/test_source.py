@@ -497,9 +497,36 @@ def test_a_folder_that_is_no_layout_is_refused(tmp_path: Path) -> None:
 
 def test_a_transport_before_the_path_is_taken_off() -> None:
     expected = facts(read(SMALL_OCI_ARCHIVE))
-    for target in (f"oci-archive:{SMALL_OCI_ARCHIVE}", f"oci-archive:{SMALL_OCI_ARCHIVE}:name:tag"):
+    for target in (f"oci-archive:{SMALL_OCI_ARCHIVE}", f"oci-archive:{SMALL_OCI_ARCHIVE}:latest"):
         assert expected == facts(read(target))
     assert facts(read(BUILD_CACHE)) == facts(read(f"oci:{BUILD_CACHE}:latest"))
+
+
+def test_a_name_behind_the_path_chooses_one_image(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", docker_archive((["docker.io/library/a:1"], [ONE]), (["b:2"], [TWO])))
+    for named in ("a:1", "library/a:1", "docker.io/library/a:1", "1"):
+        assert read(f"docker-archive:{path}:{named}").image.references == ("docker.io/library/a:1",)
+    assert "no image goes by c; there is b:2, docker.io/library/a:1" in refused(f"docker-archive:{path}:c")
+
+
+def test_an_archive_that_lost_its_index_is_no_file_system(tmp_path: Path) -> None:
+    layout = Layout()
+    files = layout.done(layout.image(ONE))
+    del files["index.json"]
+    target = read(write_tar(tmp_path / "x.tar", files))
+    assert ([image.kind for image in target.images], len(target.layers)) == (["unreferenced"], 1)
+    assert "looks like an image archive, but has no readable index.json" in target.reasons[0]
+
+
+def test_a_transport_promises_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "rootfs.tar"
+    path.write_bytes(ONE)
+    assert "found a tar of other files" in refused(f"docker-archive:{path}")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "save it to a file first" in refused(tmp_path / "pipe")
 
 
 # --- hostile ----------------------------------------------------------------------------------------------------------

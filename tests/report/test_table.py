@@ -64,6 +64,7 @@ registry.example/shop/api:1.4  linux/amd64  sha256:1f0c8e2d9a7b  image
       usr/share/doc/acme:3
 
   everything was read: 3 layers, 1,234 files, 45.6 MiB
+    note: manifest.json: names no tag
 
 2 secrets in 1 image: 1 critical, 1 high; 1 of them not visible in the container but recoverable; 1
 downgraded
@@ -75,6 +76,7 @@ def test_a_clean_image_says_so_and_what_was_read() -> None:
     expected = """\
 registry.example/shop/api:1.4  linux/amd64  sha256:1f0c8e2d9a7b  image
   no secrets found, everything was read: 3 layers, 1,234 files, 45.6 MiB
+    note: manifest.json: names no tag
 
 no secrets in 1 image
 """
@@ -200,7 +202,7 @@ def test_an_image_with_only_downgraded_findings_is_clean() -> None:
     assert told.endswith("\nno secrets in 1 image; 1 downgraded\n")
 
 
-def test_what_was_not_read_is_listed_and_what_made_no_difference_is_not() -> None:
+def test_what_was_not_read_is_listed_before_what_made_no_difference() -> None:
     skips = (*ALL_READ.skipped, Skip("layer 2", "blob is missing", 2048), Skip("a.zip", "encrypted"))
     told = table(report(image(coverage=Coverage(2, 5, 100, skips))))
 
@@ -208,11 +210,11 @@ def test_what_was_not_read_is_listed_and_what_made_no_difference_is_not() -> Non
   no secrets found in what was read, but not everything was read: 2 layers, 5 files, 100 B, and not
     layer 2: blob is missing (2.0 KiB)
     a.zip: encrypted
+    note: manifest.json: names no tag
 
 no secrets in 1 image; not everything was read
 """
     assert told.endswith(expected)
-    assert "names no tag" not in told
 
 
 def test_each_image_has_its_heading_and_the_sentence_counts_all() -> None:

@@ -5,7 +5,9 @@ layers where they lie. An archive that is compressed as a whole goes by once: ev
 handed out when it comes, and what it was is known once the manifests have gone by too.
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +26,7 @@ from scanner.image.source.container import (
     StreamedTar,
     opened,
 )
-from scanner.image.source.leftover import Noting, leftover
+from scanner.image.source.leftover import Noting, leftover, looks_like_images
 from scanner.image.tar import BLOCK, checksum_matches
 
 _EXPECTED = "expected a docker or OCI archive, an OCI layout, a build cache or a tar of a file system"
@@ -76,6 +78,10 @@ def _resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
         if repositories is not None and isinstance(repositories.value, dict):
             recognised = True
             found = list(docker_archive.v1_images(container, repositories.value))
+    if not recognised and looks_like_images(container):
+        recognised = True
+        reason = "looks like an image archive, but has no readable index.json, manifest.json or repositories"
+        skips.append(Skip(container.name, reason))
     return ([*found, *leftover(container, found)], skips) if recognised else None
 
 
@@ -211,39 +217,89 @@ def open_source(target: str) -> Iterator[Source]:
     """Opens a target on disk.
 
     Args:
-        target: a path, with or without one of skopeo's transports for what lies on disk.
+        target: a path; or, as skopeo has it, a transport for what lies on disk, a path and, if only one image is
+            meant, its name or tag.
 
     Raises:
         TargetError: there is nothing there, or nothing that holds an image.
     """
+    place, named, asked = _split(target)
+    path = Path(place)
     try:
-        path = Path(_strip_transport(target))
-        folder = path.is_dir()
-    except OSError as error:  # a name that is too long
-        raise TargetError(f"{target}: {error.strerror}") from None
-    if folder:
-        container = Folder(path)
-        resolved = _resolve(container)
-        if resolved is None:
-            raise TargetError(f"{path}: {_EXPECTED}, found a folder without index.json, manifest.json or repositories")
-        yield _SeekableSource(container, *resolved)
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{target}: {getattr(error, 'strerror', None) or error}") from None
+    if stat.S_ISDIR(mode):
+        source: Source = _open_folder(path)
+        yield _Chosen(source, target, named) if named else source
         return
+    if not stat.S_ISREG(mode):
+        raise TargetError(f"{target}: {_EXPECTED}, found a pipe or a device; save it to a file first")
     with opened(path) as file:
-        yield _open_file(path, file)
+        source = _open_file(path, file)
+        if asked and isinstance(source, _FilesystemSource):
+            raise TargetError(f"{target}: {_EXPECTED.partition(' or a tar')[0]}, found a tar of other files")
+        yield _Chosen(source, target, named) if named else source
 
 
 _TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:", "dir:")
 
 
-def _strip_transport(target: str) -> str:
-    for transport in _TRANSPORTS:
-        if target.startswith(transport) and not Path(target).exists():
-            rest = target[len(transport) :]
-            # skopeo lets a name follow the path; the path alone says what to read, and every image in it is.
-            while ":" in rest and not Path(rest).exists():
-                rest = rest.rpartition(":")[0]
-            return rest
-    return target
+def _split(target: str) -> tuple[str, str, bool]:
+    """Path, name of one image in it, and whether a transport said that there is one."""
+    transport = next((known for known in _TRANSPORTS if target.startswith(known)), None)
+    if transport is None or os.path.exists(target):
+        return target, "", False
+    path, named = target[len(transport) :], ""
+    # A path may hold colons, and so may a name: the longest path that is there.
+    while ":" in path and not os.path.exists(path):
+        path, _, tail = path.rpartition(":")
+        named = f"{tail}:{named}" if named else tail
+    return (path, named, True) if os.path.exists(path) else (target[len(transport) :], "", True)
+
+
+class _Chosen:
+    """One image of a source, by its name."""
+
+    def __init__(self, source: Source, target: str, named: str) -> None:
+        self._source = source
+        self._target = target
+        self._named = named
+        self.concurrent = source.concurrent
+
+    @property
+    def size(self) -> int:
+        """The source's."""
+        return self._source.size
+
+    def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
+        """The source's, all of them: which are the image's may only be known when they have gone by."""
+        return self._source.blobs()
+
+    def images(self) -> tuple[list[Image], list[Skip]]:
+        """The images that go by the name; a tag alone is enough."""
+        images, skips = self._source.images()
+        chosen = [image for image in images if any(self._goes_by(name) for name in image.references)]
+        if not chosen:
+            names = sorted({name for image in images for name in image.references})
+            raise TargetError(
+                f"{self._target}: no image goes by {self._named}; there is {', '.join(names) or 'no name'}"
+            )
+        return chosen, skips
+
+    def _goes_by(self, reference: str) -> bool:
+        # skopeo writes docker.io/library/alpine:3 where it was asked for alpine:3.
+        return reference == self._named or reference.endswith((f":{self._named}", f"/{self._named}"))
+
+
+def _open_folder(path: Path) -> Source:
+    if not any((path / name).exists() for name in ("index.json", "manifest.json", "repositories", "blobs")):
+        raise TargetError(f"{path}: {_EXPECTED}, found a folder without index.json, manifest.json or repositories")
+    container = Folder(path)
+    resolved = _resolve(container)
+    if resolved is None:
+        raise TargetError(f"{path}: {_EXPECTED}, found a folder that names no images")
+    return _SeekableSource(container, resolved[0], [*container.skips, *resolved[1]])
 
 
 def _open_file(path: Path, file: BinaryIO) -> Source:

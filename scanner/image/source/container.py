@@ -62,14 +62,19 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
+        self.skips: list[Skip] = []
         self._root = path.resolve()
 
     def names(self) -> Collection[str]:
         """Relative paths of all files."""
         found = []
-        for folder, _, files in os.walk(self._root):
+        self.skips.clear()
+        for folder, _, files in os.walk(self._root, onerror=self._unreadable):
             found += [os.path.relpath(os.path.join(folder, file), self._root) for file in files]
         return found
+
+    def _unreadable(self, error: OSError) -> None:
+        self.skips.append(Skip(f"{self.name}: {os.path.relpath(str(error.filename), self._root)}", str(error.strerror)))
 
     def resolve(self, name: str) -> str:
         """The name itself: the file system follows its links."""

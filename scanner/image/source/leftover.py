@@ -8,8 +8,11 @@ from scanner.errors import FormatError
 from scanner.image.oci import MAX_DOCUMENT, Document, Image, LayerRef, parse_document
 from scanner.image.source.container import Container
 
-_BLOB = re.compile(r"blobs/[a-z0-9]+/[0-9a-f]{32,}|(?:.*/)?layer\.tar|[0-9a-f]{64}\.(?:json|tar(?:\.gz)?)")
+_BLOB = re.compile(r"blobs/[a-z0-9]+/[0-9a-f]{32,}|[^/]+/layer\.tar(?:\.gz)?|[0-9a-f]{64}\.(?:json|tar(?:\.gz)?)")
 """Names that hold blobs and nothing else, in layouts and in docker archives of every age."""
+
+_BESIDE = re.compile(r"oci-layout|index\.json|manifest\.json|repositories|[0-9a-f]{64}/(?:json|VERSION)")
+"""Names of what lies beside the blobs."""
 
 
 @dataclass
@@ -65,6 +68,14 @@ def leftover(container: Noting, images: Collection[Image]) -> Iterator[Image]:
     if layers or documents:
         refs = (LayerRef(index, name, _digest(name), "", container.size(name)) for index, name in enumerate(layers))
         yield Image("unreferenced", layers=tuple(refs), documents=tuple(documents))
+
+
+def looks_like_images(container: Container) -> bool:
+    """Whether all names are those of an image archive: no file system, although there is no manifest."""
+    names = container.names()
+    return any(_BLOB.fullmatch(name) for name in names) and all(
+        _BLOB.fullmatch(name) or _BESIDE.fullmatch(name) for name in names
+    )
 
 
 def _document(container: Container, name: str) -> Document | None:
