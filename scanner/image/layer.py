@@ -270,6 +270,8 @@ class Layer:
                 member = self._give_up(error, offset + at)
             if member is not None:
                 members.append(member)
+            elif not data[at]:
+                walker.pass_zeros(data, at + BLOCK, filled)
         at = walker.next_header - offset
         if last and not self._broken and at < filled and data.count(0, at, filled) < filled - at:
             short = FormatError(f"offset {offset + at}: expected a tar header, found {filled - at} bytes and the end")

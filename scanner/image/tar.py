@@ -101,6 +101,24 @@ def checksum_matches(header: bytes | bytearray, at: int = 0) -> bool:
     return (claimed - (total - 256 * high)) % 65521 == 0
 
 
+def zero_blocks(data: bytes | bytearray, at: int, end: int) -> int:
+    """How many blocks of zeros there are from ``at`` on: archives may be padded with gigabytes of them.
+
+    Looks ahead in growing steps, so that a single block costs little and many cost no more than reading them.
+    """
+    start, step = at, 4 * BLOCK
+    while at + BLOCK <= end:
+        piece = data[at : min(at + step, end)]
+        if piece.count(0) < len(piece):
+            if step == BLOCK:
+                break
+            step = BLOCK if step <= 4 * BLOCK else step // 4
+        else:
+            at += len(piece) // BLOCK * BLOCK
+            step = min(step * 2, 1 << 20)
+    return (at - start) // BLOCK
+
+
 _PAX_RECORD = re.compile(rb"(\d{1,20}) ([^=]+)=")
 
 
@@ -172,6 +190,11 @@ class TarWalker:
         self.count += 1
         self.next_header = start + (length + BLOCK - 1) // BLOCK * BLOCK
         return member
+
+    def pass_zeros(self, data: bytes | bytearray, at: int, end: int) -> None:
+        """Goes past the zeros that start at ``at``, which is at ``next_header``, unless a header still needs them."""
+        if not self._pending and self._sparse is None:
+            self.next_header += zero_blocks(data, at, end) * BLOCK
 
     def _feed_any(self, data: bytes | bytearray, at: int) -> Member | None:
         if self._pending:

@@ -14,6 +14,7 @@ from scanner.image.tar import (
     checksum_matches,
     normalise,
     parse_pax,
+    zero_blocks,
 )
 from tests.image.archives import END, header, octal, padded, simplified
 
@@ -192,3 +193,17 @@ def test_a_pax_record_whose_length_does_not_fit_is_refused(body: bytes) -> None:
 def test_any_bytes_are_pax_records_or_refused(body: bytes) -> None:
     with suppress(FormatError):
         assert sum(len(key) + len(value) for key, value in parse_pax(body).items()) <= len(body)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 511, 512, 513, 1024, 5000, 70_000, 3 << 20])
+@pytest.mark.parametrize("behind", [b"", b"x"])
+def test_blocks_of_zeros_are_counted_up_to_what_is_none(zeros: int, behind: bytes) -> None:
+    data = bytes(zeros) + behind
+    assert zero_blocks(data, 0, len(data)) == zeros // 512
+
+
+def test_padding_costs_no_step_a_block() -> None:
+    padded = bytearray(b"\1" * 512 + bytes(64 << 20))
+    walker = TarWalker(next_header=512)
+    walker.pass_zeros(padded, 512, len(padded))
+    assert walker.next_header == len(padded)

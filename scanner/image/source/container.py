@@ -184,10 +184,22 @@ class SeekableTar:
                 elif member.kind != DIRECTORY:
                     self._members[name] = member
                     self._links.pop(name, None)
+            elif not header[0]:
+                self._pass_zeros(walker)
         if walker.next_header > size:
             self.skips.append(Skip(self.name, "archive ends early", walker.next_header - size))
         elif os.pread(self._file.fileno(), BLOCK, walker.next_header).strip(b"\0"):
             self.skips.append(Skip(self.name, "archive ends inside a header", size - walker.next_header))
+
+    def _pass_zeros(self, walker: TarWalker) -> None:
+        """Goes past the padding behind an archive in growing steps, which are cheap where there is none."""
+        step = 4096
+        while ahead := os.pread(self._file.fileno(), step, walker.next_header):
+            before = walker.next_header
+            walker.pass_zeros(ahead, 0, len(ahead))
+            if walker.next_header - before < step:
+                return
+            step = min(step * 2, 1 << 20)
 
     def names(self) -> Collection[str]:
         """Names of all regular files and links."""
