@@ -68,7 +68,7 @@ _SETTINGS = re.compile(
 _PLACEHOLDER = re.compile(
     r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass
       | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|0{8,}|1{8,}|123456|abcdef12|deadbeef|foobar|todo|fixme|not[-_]?a[-_]?real
-      | \bfake|notsecret|secret[-_]?here|none$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
+      | \bfake|notsecret|secret[-_]?here|^user@\w+$|none$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(

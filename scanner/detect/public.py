@@ -30,6 +30,8 @@ def known_public(secret: bytes) -> str | None:
         return reason
     if _AWS_EXAMPLE.fullmatch(secret):
         return "AWS marks its example credentials so"
+    if b"PRIVATE KEY-----" in secret and b"EXAMPLE" in secret:
+        return "a key in somebody's documentation, marked as an example"
     if _DOCUMENTED_JWT.fullmatch(secret):
         return "the example token of jwt.io or of a library's manual"
     return None
