@@ -7,7 +7,7 @@ The Python API is small::
     report = scan_image("image.tar")
     for image in report.images:
         for finding in image.findings:
-            print(finding.signature.name, finding.redacted, finding.introduced_by)
+            print(finding.signature.name, finding.redacted, finding.occurrences)
 
 What `scan_image` returns is described in ``scanner.finding``.
 """

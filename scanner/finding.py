@@ -42,7 +42,7 @@ class Instruction:
     """
 
     keyword: str
-    text: str
+    text: str = field(repr=False)
     history_index: int | None
     basis: str
     stage: str | int | None = None

@@ -19,7 +19,7 @@ from scanner.key import fingerprint_key
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
-from scanner.trace.findings import findings
+from scanner.trace.findings import findings, untold_links
 
 
 def _quiet(_read: int, _total: int) -> None:
@@ -64,25 +64,37 @@ class Scanner:
             scans = Pipeline(self.ruleset, self.jobs, self.progress, self.profile).run(source)
             images, skips = source.images()
         matcher = Matcher(self.ruleset, self.profile)
+        known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
-            reports = tuple(self._image(target, image, scans, skips, matcher) for image in images)
+            reports = tuple(self._image(target, image, scans, skips, matcher, known) for image in images)
         # Blobs that nobody names are of no interest to anybody, unless there is something in them.
-        told = tuple(report for report in reports if report.kind != "unreferenced" or report.findings)
+        told = tuple(r for r in reports if r.kind != "unreferenced" or r.findings or not r.coverage.complete)
         if not told:
             raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
         return told
 
     def _image(
-        self, target: str, image: Image, scans: Mapping[str, LayerScan], skips: list[Skip], matcher: Matcher
+        self,
+        target: str,
+        image: Image,
+        scans: Mapping[str, LayerScan],
+        skips: list[Skip],
+        matcher: Matcher,
+        known: dict[Document, tuple[FieldHit, ...]],
     ) -> ImageReport:
         layers = tuple(scans.get(ref.blob) for ref in image.layers)
         documents = (image.config, *image.documents) if image.config else image.documents
-        fields = tuple(hit for document in documents for hit in _field_hits(document, matcher))
+        # An index belongs to every image it names, and is laid out and matched once.
+        for document in documents:
+            if document not in known:
+                known[document] = tuple(_field_hits(document, matcher))
+        fields = tuple(hit for document in documents for hit in known[document])
         scan = ImageScan(target, image, layers, fields)
         attribution = Attribution(image)
         skipped = (
             *skips,
             *image.skips,
+            *untold_links(scan),
             *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
         )
         read = [layer for layer in layers if layer is not None]
@@ -107,12 +119,16 @@ class Scanner:
 
 def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
     text = lay_out(document)
+    counted = line = 0  # of a decoded field: as far as its lines were counted, from hit to hit
     for hit in matcher.scan(text.data, text.regions):
         place = text.place(hit.start)
-        line = 0
         if place.decoded:
-            line = text.data.count(b"\n", hit.start - place.offset, hit.start) + 1
-        yield FieldHit(hit, document, place, line)
+            start = hit.start - place.offset
+            if counted < start:
+                counted, line = start, 1
+            line += text.data.count(b"\n", counted, hit.start)
+            counted = hit.start
+        yield FieldHit(hit, document, place, line if place.decoded else 0)
 
 
 def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:

@@ -72,7 +72,7 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch
 
     exec(example[1], {})  # noqa: S102 - the README's own example
 
-    assert capsys.readouterr().out == "critical OpenSSH private key COPY deploy_key /.ssh/id_ed25519\n"
+    assert capsys.readouterr().out == "critical OpenSSH private key COPY\n"
 
 
 def test_make_targets_that_documents_name_exist() -> None:

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -60,8 +60,8 @@ class Hit:
     signature: Signature
     region: int
     start: int
-    secret: bytes
-    canonical: bytes
+    secret: bytes = field(repr=False)
+    canonical: bytes = field(repr=False)
     confidence: Confidence
     proof: str | None
     downgraded: str | None
@@ -246,12 +246,12 @@ def _rejected(
 
 
 def _resolve(hits: Iterator[Hit]) -> list[Hit]:
-    """Of hits that share bytes, keeps the best ranked."""
+    """Of hits that share bytes, keeps the best ranked, and all that share none with it."""
     kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (h.start, h.rank)):
-        if kept and hit.start < kept[-1].end and hit.region == kept[-1].region:
-            if hit.rank < kept[-1].rank:
-                kept[-1] = hit
-            continue
-        kept.append(hit)
+    for hit in sorted(hits, key=lambda h: (h.rank, h.start)):
+        at = bisect_right(kept, hit.start, key=lambda h: h.start)
+        before = kept[at - 1] if at else None
+        after = kept[at] if at < len(kept) else None
+        if (before is None or before.end <= hit.start) and (after is None or hit.end <= after.start):
+            kept.insert(at, hit)
     return kept

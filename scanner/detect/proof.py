@@ -62,7 +62,7 @@ def jwt(secret: bytes) -> Verdict:
     try:
         header, claims = (json.loads(_decode(part)) for part in secret.split(b".")[:2])
         told = [f"alg {header['alg']}", *(f"{key} {claims[key]}" for key in ("iss", "exp") if key in claims)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Verdict(False, "does not decode to a JSON Web Token")
     return Verdict(True, "decodes: " + ", ".join(told))
 

@@ -183,7 +183,7 @@ def _read(path: Path) -> Iterator[Signature]:
         where = f"{path}: signature {table.get('id', '(without id)')!r}"
         try:
             yield _signature(table, provider)
-        except (KeyError, TypeError, ValueError, re.error) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, re.error) as error:
             raise SignatureError(f"{where}: {type(error).__name__}: {error}") from error
 
 

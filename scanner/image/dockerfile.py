@@ -4,6 +4,7 @@ Source: Dockerfile reference, "Format", "Parser directives", "Here-documents".
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -107,4 +108,5 @@ def _past_heredocs(lines: list[str], at: int, body: str) -> int:
 
 def command_at(commands: tuple[Command, ...], line: int) -> Command | None:
     """The instruction that a line belongs to, or None."""
-    return next((command for command in commands if command.start_line <= line <= command.end_line), None)
+    at = bisect_right(commands, line, key=lambda command: command.start_line) - 1
+    return commands[at] if at >= 0 and line <= commands[at].end_line else None

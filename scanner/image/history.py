@@ -8,7 +8,7 @@ kept as they are, with no keyword where the text does not say one. Source: OCI i
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -34,7 +34,7 @@ class BuildArg:
 
     name: str
     start: int
-    value: str
+    value: str = field(repr=False)
 
     @property
     def end(self) -> int:
@@ -61,8 +61,8 @@ class Step:
 
     index: int
     keyword: str
-    text: str
-    created_by: str
+    text: str = field(repr=False)
+    created_by: str = field(repr=False)
     created: str
     builder: str
     empty: bool
@@ -75,9 +75,9 @@ _BUILDKIT_END = " # buildkit"
 _BUILDAH_OPTION = re.compile(r"(?:inheritLabels|unsetLabel|force-mtime|unsetAnnotation|inheritAnnotations)=\S*$")
 _MOUNTS_END = re.compile(r":(?:sha256:)?[0-9a-f]{64}$")
 _SHELL = re.compile(
-    r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: --?[a-z]+(?: pipefail| extglob)?)* -[a-z]*c |"
+    r"(?:/\S*/)?(?:ba|da|a|z|k|mk)?sh(?: --?[a-z]{1,12}(?: pipefail| extglob)?){0,8} -[a-z]{0,8}c |"
     r"(?:\S*[\\/])?cmd(?:\.exe)? /S /C |"
-    r"(?:\S*[\\/])?(?:powershell|pwsh)(?:\.exe)?(?: -(?!Command )\w+(?: (?!-)\w+)?)* -Command ",
+    r"(?:\S*[\\/])?(?:powershell|pwsh)(?:\.exe)?(?: -(?!Command )\w{1,24}(?: (?!-)\w{1,24})?){0,8} -Command ",
     re.IGNORECASE,
 )
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=")

@@ -5,6 +5,7 @@ Source: OCI image-spec v1.1 (descriptor.md, manifest.md, image-index.md, config.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,7 @@ class Document:
     kind: str
     where: str
     digest: str
-    value: Any = field(repr=False)
+    value: Any = field(repr=False, compare=False)
     subtype: str = ""
 
 
@@ -144,7 +145,11 @@ class Image:
 def platform_of(value: Any) -> str:
     """``os/architecture[/variant]`` of a config or a descriptor's platform; empty where it names none."""
     parts = [as_text(as_map(value).get(key)) for key in ("os", "architecture", "variant")]
-    return "/".join(part for part in parts if part)
+    return "/".join(part for part in parts if _PLATFORM.fullmatch(part))
+
+
+_PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,16}")
+"""What a part of a platform may look like (Go's GOOS and GOARCH); it is printed, and the image's to choose."""
 
 
 def diff_ids(config: Document | None) -> tuple[str, ...]:

@@ -119,6 +119,9 @@ def zero_blocks(data: bytes | bytearray, at: int, end: int) -> int:
     return (at - start) // BLOCK
 
 
+_GLOBAL_KEYS = frozenset((b"path", b"linkpath", b"size", b"GNU.sparse.name"))
+"""Records that say where a member is and how large; a global header may hold a megabyte of others."""
+
 _PAX_RECORD = re.compile(rb"(\d{1,20}) ([^=]+)=")
 
 
@@ -292,7 +295,8 @@ class TarWalker:
         if kind == b"x":
             self._local = parse_pax(body)
         elif kind == b"g":
-            self._global.update(parse_pax(body))
+            records = parse_pax(body)
+            self._global.update({key: records[key] for key in _GLOBAL_KEYS & records.keys()})
         elif kind == b"L":
             self._long_name = body.partition(b"\0")[0]
         else:

@@ -8,16 +8,16 @@ from typing import Any
 
 from scanner.finding import DockerfileLines, Instruction
 from scanner.hits import FieldHit, FileHit
-from scanner.image.dockerfile import command_at, parse_dockerfile
+from scanner.image.dockerfile import Command, command_at, parse_dockerfile
 from scanner.image.fields import row_of
 from scanner.image.history import Made, Step, map_layers, parse_history
 from scanner.image.oci import Document, Image, as_list, as_map, as_text
 from scanner.trace.evidence import Evidence
 
-_HISTORY = re.compile(r"/history/(\d+)/")
+_HISTORY = re.compile(r"/history/(\d{1,9})/")
 _BUILD_ARG = re.compile(r".*/args/build-arg:([^/]+)")
-_STEP = re.compile(r"(.*/llbDefinition)/(\d+)/")
-_DOCKERFILE = re.compile(r"(.*)/source/infos/(\d+)/data")
+_STEP = re.compile(r"(.*/llbDefinition)/(\d{1,9})/")
+_DOCKERFILE = re.compile(r"(.*)/source/infos/(\d{1,9})/data")
 
 
 class Attribution:
@@ -28,6 +28,7 @@ class Attribution:
         config = as_map(image.config.value) if image.config else {}
         self.steps = parse_history(config.get("history"))
         self._evidence = Evidence(self.steps)
+        self._sources: dict[str, _SourceMap] = {}
         self.made = map_layers(self.steps, len(image.layers)) if image.kind == "image" else ()
 
     def layer(self, index: int) -> Instruction | None:
@@ -51,7 +52,7 @@ class Attribution:
         """The instruction that set a field of the config, of its history or of an attestation."""
         pointer = found.place.pointer
         if found.document.kind == "attestation":
-            return _from_provenance(found)
+            return _from_provenance(found, self._source_map(found.document))
         if found.document.kind not in ("config", "v1"):
             return None
         if match := _HISTORY.match(pointer):
@@ -59,6 +60,12 @@ class Attribution:
         # An array of arguments is one field, its elements have no rows of their own.
         row = row_of(pointer) or row_of(pointer.rpartition("/")[0])
         return self._config(row.keyword, pointer, found) if row and row.keyword else None
+
+    def _source_map(self, document: Document) -> "_SourceMap":
+        known = self._sources.get(document.where)
+        if known is None:
+            known = self._sources[document.where] = _SourceMap(document)
+        return known
 
     def _history(self, index: int, found: FieldHit) -> Instruction | None:
         if index >= len(self.steps):
@@ -115,11 +122,10 @@ def _string_at(value: Any, pointer: str) -> str:
     return as_text(value)
 
 
-def _from_provenance(found: FieldHit) -> Instruction | None:
+def _from_provenance(found: FieldHit, source: "_SourceMap") -> Instruction | None:
     pointer = found.place.pointer
     if match := _BUILD_ARG.fullmatch(pointer):
         return Instruction("ARG", f"ARG {match[1].replace('~1', '/').replace('~0', '~')}", None, "provenance")
-    source = _SourceMap(found.document)
     if (match := _DOCKERFILE.fullmatch(pointer)) and found.line:
         return source.instruction(int(match[2]), found.line)
     if match := _STEP.match(pointer):
@@ -140,22 +146,31 @@ class _SourceMap:
         internal = as_map(as_map(predicate.get("buildDefinition")).get("internalParameters"))
         config = as_map(internal.get("buildConfig") or predicate.get("buildConfig"))
         self._steps: Sequence[Any] = as_list(config.get("llbDefinition"))
+        self._parsed: dict[int, tuple[Command, ...]] = {}
 
     @cached_property
     def _infos(self) -> list[Any]:
         return as_list(self._source.get("infos"))
 
+    def _commands(self, info: int) -> tuple[Command, ...]:
+        if info not in self._parsed:
+            self._parsed[info] = self._parse(info)
+        return self._parsed[info]
+
+    def _parse(self, info: int) -> tuple[Command, ...]:
+        entry = as_map(self._infos[info]) if 0 <= info < len(self._infos) else {}
+        try:
+            return parse_dockerfile(base64.b64decode(as_text(entry.get("data"))).decode("utf-8", "replace"))
+        except ValueError:
+            return ()
+
     def instruction(self, info: int, line: int) -> Instruction | None:
         """The instruction at a line of an embedded Dockerfile."""
-        entry = as_map(self._infos[info]) if info < len(self._infos) else {}
-        try:
-            text = base64.b64decode(as_text(entry.get("data"))).decode("utf-8", "replace")
-        except ValueError:
-            return None
-        command = command_at(parse_dockerfile(text), line)
+        command = command_at(self._commands(info), line)
         if command is None:
             return None
-        lines = DockerfileLines(as_text(entry.get("filename")), command.start_line, command.end_line)
+        name = as_text(as_map(self._infos[info]).get("filename"))
+        lines = DockerfileLines(name, command.start_line, command.end_line)
         return Instruction(command.keyword, command.text, None, "provenance", command.stage, lines)
 
     def step(self, number: int) -> Instruction | None:

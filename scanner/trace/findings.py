@@ -6,10 +6,23 @@ from collections.abc import Iterable, Iterator
 from scanner.detect.matcher import Hit
 from scanner.finding import Finding, Instruction, Occurrence, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
+from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
 from scanner.trace.lifecycle import File, fates
 
 _HISTORY_FIELD = "/history/"
+
+MAX_LINKS = 16
+"""Hard links to a file that are told as places of their own; a file may have any number of names."""
+
+
+def untold_links(scan: ImageScan) -> Iterator[Skip]:
+    """A note for each file with a secret that has more names than are told."""
+    for index, layer in enumerate(scan.layers):
+        for name in {found.name for found in layer.hits} if layer else ():
+            if layer and (more := len(layer.footprint.links.get(name, ())) - MAX_LINKS) > 0:
+                where = f"layer {index}: {name.decode('utf-8', 'backslashreplace')}"
+                yield Skip(where, f"{more} more names are hard links to it", 0, complete=True)
 
 
 def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Finding, ...]:
@@ -75,7 +88,7 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occ
         if layer is not None
         for found in layer.hits
         # A hard link is the same content under another name, and may outlive the first.
-        for name in (found.name, *layer.footprint.links.get(found.name, ()))
+        for name in (found.name, *layer.footprint.links.get(found.name, ())[:MAX_LINKS])
     ]
     asked: set[File] = {(index, name, found.ordinal) for index, found, name in named if name == found.name}
     # A link's own ordinal is later than its target's; what counts is whether a later member replaces it, so it is

@@ -121,7 +121,7 @@ def test_a_docker_archive_is_one_image_with_its_tag() -> None:
     assert tuple(manifest[0]["RepoTags"]) == target.image.references
     assert len(manifest[0]["Layers"]) == len(target.image.layers)
     assert target.reasons == []
-    assert {"v1"} == {document.kind for document in target.image.documents}
+    assert {"manifest", "v1"} == {document.kind for document in target.image.documents}
 
 
 def test_a_build_cache_is_read_with_the_diff_ids_of_its_annotations() -> None:

@@ -6,7 +6,6 @@ handed out when it comes, and what it was is known once the manifests have gone 
 """
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed
 from scanner.image.oci import Document, Image, LayerRef, Skip, as_map, parse_document
 from scanner.image.source import docker_archive, oci_layout
 from scanner.image.source.container import (
+    BLOB_NAME,
     Container,
     Folder,
     SeekableContainer,
@@ -110,7 +110,8 @@ def _merge(images: list[Image], saved: list[Image]) -> list[Image]:
             merged.append(image)
         else:
             names = tuple(dict.fromkeys((*image.references, *merged[at].references)))
-            merged[at] = replace(merged[at], references=names)
+            documents = tuple(dict.fromkeys((*merged[at].documents, *image.documents)))
+            merged[at] = replace(merged[at], references=names, documents=documents)
     return merged
 
 
@@ -168,13 +169,6 @@ class _FilesystemSource:
         return [Image("filesystem", references=(self._path.name,), layers=(layer,))], []
 
 
-_BLOB_NAME = re.compile(
-    r"""[0-9a-f]{32} | \.(?:json|tar|tgz|gz|zst|xz|bz2)$
-      | (?:^|/)(?:layer|layers|blobs|oci-layout|repositories|version)(?:/|$)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Names that members of image archives have: digests, layers, documents."""
-
 _STRANGE = 8
 """Files that an archive may begin with before it is believed to hold a file system and no image."""
 
@@ -194,7 +188,7 @@ class _StreamedSource:
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every member that may be a layer, then, if no member was a manifest, the whole file as one."""
         for number, (name, stream) in enumerate(self._container.blobs(), 1):
-            if number == _STRANGE and not any(_BLOB_NAME.search(known) for known in self._container.names()):
+            if number == _STRANGE and not any(BLOB_NAME.search(known) for known in self._container.names()):
                 break  # a file system begins so, which need not be read through before it is scanned
             head = cast(Peeked, stream).head
             if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -157,6 +158,20 @@ def _link(member: Member) -> str:
     return normalise(target).decode("utf-8", "surrogateescape")
 
 
+BLOB_NAME = re.compile(
+    r"""[0-9a-f]{32} | \.(?:json|tar|tgz|gz|zst|xz|bz2)$
+      | (?:^|/)(?:layer|layers|blobs|oci-layout|repositories|version)(?:/|$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Names that members of image archives have: digests, layers, documents."""
+
+_TOP = re.compile(r"(?:manifest|index)\.json|repositories|oci-layout|blobs/.*|[0-9a-f]{32,}.*")
+"""Names that lie at the top of an image archive."""
+
+_MANY = 10_000
+"""Members after which a tar that shows no sign of an image is taken for a file system."""
+
+
 class SeekableTar:
     """A plain tar file; blobs are read in place."""
 
@@ -178,6 +193,11 @@ class SeekableTar:
                 self.skips.append(Skip(self.name, f"archive is damaged: {error}", size - walker.next_header))
                 return
             if member is not None:
+                if walker.count == _MANY and not any(map(_TOP.fullmatch, self._members)):
+                    # A file system: nobody asks for its members by name, and there may be millions.
+                    self._members.clear()
+                    self._links.clear()
+                    return
                 name = member.name.decode("utf-8", "surrogateescape")
                 if member.kind in (SYMLINK, HARD_LINK):
                     self._links[name] = _link(member)

@@ -3,7 +3,8 @@
 Source: moby, image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format", and v1.md.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scanner.errors import FormatError
@@ -33,17 +34,22 @@ def images(container: Container, manifest: Any) -> Iterator[Image]:
         container: what holds it.
         manifest: the parsed document, an array.
     """
-    for entry in as_list(manifest):
-        entry = as_map(entry)
-        config = as_text(entry.get("Config"))
-        yield _image(container, config, as_list(entry.get("Layers")), as_list(entry.get("RepoTags")))
+    for index, raw in enumerate(as_list(manifest)):
+        # The entries before it are other images'; an empty place for each keeps the pointers right.
+        document = parse_document("manifest", "manifest.json", json.dumps([None] * index + [raw]).encode())
+        yield _image(container, as_map(raw), document)
 
 
 def _name(raw: Any) -> str:
     return normalise(as_text(raw).encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
-def _image(container: Container, config_name: str, layers: list[Any], tags: list[Any]) -> Image:
+def _image(container: Container, entry: Mapping[str, Any], document: Document) -> Image:
+    config_name, layers, tags = (
+        as_text(entry.get("Config")),
+        as_list(entry.get("Layers")),
+        as_list(entry.get("RepoTags")),
+    )
     skips: list[Skip] = []
     config = None
     try:
@@ -63,13 +69,14 @@ def _image(container: Container, config_name: str, layers: list[Any], tags: list
         blob = _resolve(container, name)
         digest = f"sha256:{blob[13:]}" if blob.startswith("blobs/sha256/") else ""
         refs.append(LayerRef(index, blob, digest, diff_id, container.size(blob)))
+    documents = (document, *_v1_documents(container, names, skips))
     return Image(
         kind="image",
         references=tuple(as_text(tag) for tag in tags if as_text(tag)),
         platform=platform_of(config.value) if config else "",
         layers=tuple(refs),
         config=config,
-        documents=tuple(_v1_documents(container, names)),
+        documents=documents,
         skips=tuple(skips),
     )
 
@@ -81,15 +88,15 @@ def _resolve(container: Container, name: str) -> str:
         return name
 
 
-def _v1_documents(container: Container, layers: list[str]) -> Iterator[Document]:
+def _v1_documents(container: Container, layers: list[str], skips: list[Skip]) -> Iterator[Document]:
     """The ``json`` beside each ``layer.tar``: written for engines before 1.10, and as readable as the config."""
     for name in dict.fromkeys(layers):
         folder, _, file = name.rpartition("/")
         if file == "layer.tar" and container.size(f"{folder}/json") > 0:
             try:
                 yield parse_document("v1", f"{folder}/json", container.read(f"{folder}/json"))
-            except FormatError:
-                continue  # the same facts are in the config, and the chain of layers is not built from it
+            except FormatError as error:
+                skips.append(Skip(f"{container.name}: {folder}/json", str(error), container.size(f"{folder}/json")))
 
 
 def v1_images(container: Container, repositories: Any) -> Iterator[Image]:

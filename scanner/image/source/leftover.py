@@ -58,7 +58,7 @@ def leftover(container: Noting, images: Collection[Image]) -> Iterator[Image]:
     layers: list[str] = []
     documents: list[Document] = []
     for name in left:
-        if container.resolve(name) in known:
+        if _resolved(container, name) in known:
             continue
         document = _document(container, name)
         if document is None:
@@ -68,6 +68,13 @@ def leftover(container: Noting, images: Collection[Image]) -> Iterator[Image]:
     if layers or documents:
         refs = (LayerRef(index, name, _digest(name), "", container.size(name)) for index, name in enumerate(layers))
         yield Image("unreferenced", layers=tuple(refs), documents=tuple(documents))
+
+
+def _resolved(container: Container, name: str) -> str:
+    try:
+        return container.resolve(name)
+    except FormatError:  # a link to itself, which is told where it is read
+        return name
 
 
 def looks_like_images(container: Container) -> bool:

@@ -45,6 +45,7 @@ class _Walk:
     container: Container
     seen: set[str] = field(default_factory=set)
     images: list[Image] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)  # in images, by digest
     statements: dict[str, list[Document]] = field(default_factory=dict)
     skips: list[Skip] = field(default_factory=list)
 
@@ -143,16 +144,17 @@ def _descriptor(
     elif as_map(descriptor.get("annotations")).get(REFERENCE_TYPE) == "attestation-manifest" or _attests(value):
         _attestation(walk, descriptor, value)
     elif isinstance(value.get("layers"), list):
+        walk.positions[digest] = len(walk.images)
         walk.images.append(_image(walk, document, value, names, parents, platform_of(descriptor.get("platform"))))
     else:
         walk.skip(blob_name(digest), "neither an image manifest nor an index, which is what was expected")
 
 
 def _add_names(walk: _Walk, digest: str, names: tuple[str, ...]) -> None:
-    for at, image in enumerate(walk.images):
-        if image.digest == digest:
-            merged = tuple(dict.fromkeys((*image.references, *names)))
-            walk.images[at] = replace(image, references=merged)
+    at = walk.positions.get(digest, -1)
+    if at >= 0 and not set(names) <= set(walk.images[at].references):
+        merged = tuple(dict.fromkeys((*walk.images[at].references, *names)))
+        walk.images[at] = replace(walk.images[at], references=merged)
 
 
 def _attests(manifest: Mapping[str, Any]) -> bool:
@@ -225,7 +227,7 @@ def _layers(walk: _Walk, descriptors: list[Any], ids: tuple[str, ...]) -> tuple[
                 blob=blob_name(digest),
                 digest=digest,
                 diff_id=diff_id or claimed,
-                size=size if isinstance(size, int) else walk.container.size(blob_name(digest)),
+                size=size if type(size) is int and 0 <= size < 1 << 63 else walk.container.size(blob_name(digest)),
                 media_type=as_text(layer.get("mediaType")),
             )
         )
