@@ -292,6 +292,10 @@ def _write(output: Path | None, targets: tuple[str, ...], writing: Callable[[Tex
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _complain(f"{output or 'stdout'}: {error.strerror or error}")
         sys.exit(Exit.USAGE)
+    except Exception as error:
+        # As in a scan: never a traceback, which may quote the image, and never the exit code of a finding.
+        _complain(f"internal error in the report, please report it: {_where(error)}")
+        sys.exit(Exit.UNREADABLE)
 
 
 def _write_file(output: Path, targets: tuple[str, ...], writing: Callable[[TextIO], None]) -> None:

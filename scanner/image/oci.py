@@ -67,10 +67,19 @@ def parse_document(kind: str, where: str, data: bytes, subtype: str = "") -> Doc
         FormatError: it is no JSON, or nested deeper than the parser goes.
     """
     try:
-        value = json.loads(data)
+        value = json.loads(data, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{where}: expected a JSON {kind}: {error}") from None
     return Document(kind, where, "sha256:" + hashlib.sha256(data).hexdigest(), value, subtype)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that is there twice the last counts, as for every engine, and the others are kept."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        last = {key: index for index, (key, _) in enumerate(pairs)}
+        value |= {f"{key} (#{index})": item for index, (key, item) in enumerate(pairs) if last[key] != index}
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Every form an image comes in on disk, made from real ones, leads to the same image."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 
 from scanner.errors import TargetError
+from scanner.image.fields import lay_out
 from scanner.image.layer import Layer
-from scanner.image.oci import CACHE_CONFIG, Image, Skip
+from scanner.image.oci import CACHE_CONFIG, Image, Skip, parse_document
 from scanner.image.source import open_source
 from tests.image.archives import (
     BUILD_CACHE,
@@ -655,3 +658,18 @@ def test_blobs_that_may_be_read_at_once_do_not_move_each_other() -> None:
         found = [sha256(head + tail) for head, tail in zip(first, reversed(rest), strict=True)]
         images, _ = source.images()
     assert [layer.digest for layer in images[0].layers] == found
+
+
+def test_a_key_that_is_there_twice_hides_nothing() -> None:
+    document = parse_document("config", "c.json", b'{"config": {"Env": ["A=1"]}, "config": {"Env": ["B=2"]}}')
+    assert (document.value["config"], b"A=1" in lay_out(document).data) == ({"Env": ["B=2"]}, True)
+
+
+def test_a_member_that_is_in_an_archive_twice_is_told(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", docker_archive((["a:1"], [ONE])))
+    again = docker_archive((["a:1"], [ONE]))
+    with tarfile.open(path, "a") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(again["manifest.json"])
+        tar.addfile(member, io.BytesIO(again["manifest.json"]))
+    assert "is in the archive more than once; only the last was read" in read(path).reasons

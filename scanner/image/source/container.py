@@ -124,6 +124,10 @@ def _read_small(stream: BinaryIO, container: str, name: str) -> bytes:
     return data
 
 
+def _twice(container: str, name: str, size: int) -> Skip:
+    return Skip(f"{container}: {name}", "is in the archive more than once; only the last was read", size)
+
+
 class _Slice(io.RawIOBase):
     """Some bytes of a file, read where they lie; several may be open on one file, each with its own place."""
 
@@ -202,6 +206,8 @@ class SeekableTar:
                 if member.kind in (SYMLINK, HARD_LINK):
                     self._links[name] = _link(member)
                 elif member.kind != DIRECTORY:
+                    if name in self._members:
+                        self.skips.append(_twice(self.name, name, self._members[name].size))
                     self._members[name] = member
                     self._links.pop(name, None)
             elif not header[0]:
@@ -332,6 +338,8 @@ class StreamedTar:
             self._links[name] = _link(member)
         elif member.kind != DIRECTORY:
             self._links.pop(name, None)
+            if name in self._sizes:
+                self.skips.append(_twice(self.name, name, self._sizes[name]))
             self._sizes[name] = member.size
             try:
                 peeked = cast(BinaryIO, Peeked(cast(BinaryIO, _Limited(self._stream, member.size))))
