@@ -66,6 +66,10 @@ class Plant:
         return self.text[: self.text.index(self.value)].count("\n")
 
 
+_PYPI = base64.b64decode("CHB5cGkub3Jn")
+"""Length and name of the index that a token is for, as every PyPI token has it."""
+
+
 class Maker:
     """Makes credentials out of one stream of random numbers."""
 
@@ -106,7 +110,7 @@ class Maker:
     def pypi(self) -> str:
         """A PyPI upload token: a macaroon (version 2) for that location, with an identifier and a signature."""
         identifier = _compact({"v": 1, "permissions": "user", "user": self.of(HEX, 32)})
-        body = b"\x02\x01\x08pypi.org" + b"\x02" + bytes([len(identifier)]) + identifier + b"\x00\x00"
+        body = b"\x02\x01" + _PYPI + b"\x02" + bytes([len(identifier)]) + identifier + b"\x00\x00"
         body += b"\x06\x20" + self.octets(32)
         return "pypi-" + base64.urlsafe_b64encode(body).rstrip(b"=").decode()
 
