@@ -284,18 +284,23 @@ def _write(output: Path | None, targets: tuple[str, ...], writing: Callable[[Tex
         else:
             _write_file(output, targets, writing)
     except BrokenPipeError:
-        # Whoever read the report has seen enough. The interpreter flushes stdout once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Whoever read the report has seen enough.
+        _forget_stdout()
         sys.exit(Exit.PIPE)
     except OSError as error:
         if output is None and sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            _forget_stdout()
         _complain(f"{output or 'stdout'}: {error.strerror or error}")
         sys.exit(Exit.USAGE)
     except Exception as error:
         # As in a scan: never a traceback, which may quote the image, and never the exit code of a finding.
         _complain(f"internal error in the report, please report it: {_where(error)}")
         sys.exit(Exit.UNREADABLE)
+
+
+def _forget_stdout() -> None:
+    """Points stdout nowhere: the interpreter flushes it once more when it ends, and would tell of it if that failed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _write_file(output: Path, targets: tuple[str, ...], writing: Callable[[TextIO], None]) -> None:
@@ -357,7 +362,7 @@ def main(arguments: list[str] | None = None) -> None:
         _complain("interrupted; nothing was reported")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _forget_stdout()
         sys.exit(Exit.PIPE)
     except OSError as error:
         _complain(str(error.strerror or error))

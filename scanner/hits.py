@@ -7,7 +7,7 @@ from scanner.detect.matcher import Hit
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
-from scanner.image.oci import Document, Image, LayerRef
+from scanner.image.oci import Document, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,6 @@ class ImageScan:
     image: Image
     layers: Sequence[LayerScan | None]
     fields: Sequence[FieldHit]
-
-    def ref(self, index: int) -> LayerRef:
-        """The layer's reference in the manifest."""
-        return self.image.layers[index]
 
 
 Fates = Mapping[tuple[int, bytes, int], "Fate"]

@@ -82,25 +82,22 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
 
 
 def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
-    named = [
-        (index, found, name)
-        for index, layer in enumerate(scan.layers)
-        if layer is not None
-        for found in layer.hits
-        # A hard link is the same content under another name, and may outlive the first.
-        for name in (found.name, *layer.footprint.links.get(found.name, ())[:MAX_LINKS])
-    ]
-    asked: set[File] = {(index, name, found.ordinal) for index, found, name in named if name == found.name}
-    # A link's own ordinal is later than its target's; what counts is whether a later member replaces it, so it is
-    # asked about as the last.
-    asked |= {(index, name, 1 << 62) for index, found, name in named if name != found.name}
-    known = fates(scan.layers, asked) if scan.image.kind in ("image", "filesystem") else {}
-    for index, found, name in named:
-        fate = known.get((index, name, found.ordinal if name == found.name else 1 << 62))
-        yield (
-            found.hit,
-            _file(scan, attribution, index, found, name, fate),
-        )
+    places: list[tuple[FileHit, File]] = []
+    for index, layer in enumerate(scan.layers):
+        for found in layer.hits if layer else ():
+            places.append((found, (index, found.name, found.ordinal)))
+            # A hard link is the same content under another name, and may outlive the first. Its own ordinal is later
+            # than its target's; what counts is whether a later layer does something to it, so it is asked about last.
+            links = layer.footprint.links.get(found.name, ())[:MAX_LINKS] if layer else ()
+            places += [(found, (index, name, _LAST)) for name in links]
+    known = fates(scan.layers, {file for _, file in places}) if scan.image.kind in ("image", "filesystem") else {}
+    for found, file in places:
+        index, name, _ = file
+        yield found.hit, _file(scan, attribution, index, found, name, known.get(file))
+
+
+_LAST = 1 << 62
+"""An ordinal behind that of every member."""
 
 
 def _file(

@@ -184,6 +184,7 @@ class _StreamedSource:
         self._file = file
         self._container = StreamedTar(str(path), decompressed(file, kind))
         self._filesystem: _FilesystemSource | None = None
+        self._resolved: tuple[list[Image], list[Skip]] | None = None
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every member that may be a layer, then, if no member was a manifest, the whole file as one."""
@@ -193,7 +194,8 @@ class _StreamedSource:
             head = cast(Peeked, stream).head
             if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):
                 yield name, stream
-        if _resolve(self._container) is None:
+        self._resolved = _resolve(self._container)
+        if self._resolved is None:
             self._file.seek(0)
             self._filesystem = _FilesystemSource(self._path, self._file, self._path.stat().st_size)
             yield from self._filesystem.blobs()
@@ -202,7 +204,7 @@ class _StreamedSource:
         """The images that the manifests which went by describe."""
         if self._filesystem is not None:
             return self._filesystem.images()
-        images, skips = _resolve(self._container) or ([], [])
+        images, skips = self._resolved or ([], [])
         return images, [*self._container.skips, *skips]
 
 
