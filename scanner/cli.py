@@ -80,6 +80,9 @@ def cli() -> None:
 )
 @click.option("--no-fail", is_flag=True, help="Exit 0 although secrets were found (3 and 4 stay).")
 @click.option("--progress/--no-progress", default=None, help="Progress on stderr; by default only on a terminal.")
+@click.option(
+    "--check-diff-ids", is_flag=True, help="Check also the diff_ids of compressed layers whose digest is checked."
+)
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
 @_show_secrets
@@ -92,6 +95,7 @@ def scan(
     fail_on: str,
     no_fail: bool,
     progress: bool | None,
+    check_diff_ids: bool,
     jobs: int | None,
     profiled: bool,
     show_secrets: bool,
@@ -110,7 +114,7 @@ def scan(
     if form not in WRITERS:
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
     profile = Profile() if profiled else None
-    report = _scan_all(targets, folders, progress, jobs, profile)
+    report = _scan_all(targets, folders, progress, jobs, profile, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
@@ -212,6 +216,8 @@ def _scan_all(
     progress: bool | None,
     jobs: int | None = None,
     profile: "Profile | None" = None,
+    *,
+    check_diff_ids: bool = False,
 ) -> "ScanReport":
     """Scans each target; one that fails is told at once and never stops the others."""
     from scanner.finding import ImageReport, ScanReport
@@ -234,7 +240,8 @@ def _scan_all(
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                images += Scanner(ruleset, key, told, jobs or default_jobs(), profile).scan(target)
+                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids)
+                images += scanner.scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))
             except Exception as error:

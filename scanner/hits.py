@@ -57,7 +57,7 @@ class LayerScan:
 
     Attributes:
         digest: of the blob as stored, computed.
-        diff_id: of the uncompressed tar, computed.
+        diff_id: of the uncompressed tar, computed; empty if the digest vouches for it.
         stored: bytes of the blob.
         bytes: uncompressed.
         members: entries of the tar.

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
 from scanner.detect.ruleset import Ruleset
 from scanner.hits import FileHit, LayerScan
-from scanner.image.footprint import Footprint
-from scanner.image.layer import Block, Layer, Lines
+from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
+from scanner.image.oci import is_digest
 from scanner.image.source import Source
 from scanner.profile import Profile
 
@@ -30,24 +30,30 @@ class _Work:
     name: str
     stream: BinaryIO
     layer: Layer
-    footprint: Footprint = field(default_factory=Footprint)
     hits: dict[int, list[FileHit]] = field(default_factory=dict)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
-    hashed: int = 0
-    matched: int = 0
+    through: int = 0  # blocks that all has been done to
     told: int = 0
 
     @property
     def done(self) -> bool:
-        return self.filled and self.hashed == self.matched == self.blocks
+        return self.filled and self.through == self.blocks
 
 
 class Pipeline:
     """Scans the blobs of one source with some threads. Used once."""
 
-    def __init__(self, ruleset: Ruleset, jobs: int, progress: Progress, profile: Profile | None) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        jobs: int,
+        progress: Progress,
+        profile: Profile | None = None,
+        *,
+        check_diff_ids: bool = False,
+    ) -> None:
         """Takes what all threads share.
 
         Args:
@@ -55,7 +61,10 @@ class Pipeline:
             jobs: how many threads.
             progress: is told of bytes read.
             profile: adds up where the time goes, if anybody wants to know.
+            check_diff_ids: whether to hash the tar also of a compressed layer that is known by its digest, which
+                vouches for the same bytes and costs a third as much.
         """
+        self._check_diff_ids = check_diff_ids
         self._ruleset = ruleset
         self._jobs = jobs
         self._progress = progress
@@ -100,6 +109,8 @@ class Pipeline:
         with self._changed:
             self._error = self._error or error
             self._changed.notify_all()
+            for work in self._active:
+                work.layer.stop()
 
     def _serve(self) -> None:
         """What each thread does until there is nothing left: fill a block of some layer, then work on it."""
@@ -108,14 +119,14 @@ class Pipeline:
             buffer = bytearray()
             while (work := self._next()) is not None:
                 buffer = buffer or bytearray(work.layer.block_size)
-                block = work.layer.advance(buffer)
-                for member in block.members if block else ():
-                    work.footprint.add(member)
-                number = self._release(work, block)
-                if block is not None:
-                    self._match(work, number, block, matcher)
-                    self._hash(work, number, block)
-                self._finish(work)
+                stretch = work.layer.fill(buffer)
+                self._release(work, stretch)
+                if stretch is not None:
+                    self._match(work, stretch.number, work.layer.walk(stretch), matcher)
+                    work.layer.hash(stretch)
+                self._finish(work, stretch)
+        except StoppedError:
+            return  # another thread met an error, and has told it
         except Exception as error:
             self._fail(error)
 
@@ -147,7 +158,7 @@ class Pipeline:
                 self._feeding = False
                 self._fed = item is None
                 self._changed.notify_all()
-            work = None if item is None else _Work(*item, Layer(item[1], LOOKBEHIND, LOOKAHEAD))
+            work = None if item is None else self._open(*item)
         finally:
             self._changed.acquire()
             self._opening -= 1
@@ -155,12 +166,15 @@ class Pipeline:
             self._active.append(work)
         self._changed.notify_all()
 
-    def _release(self, work: _Work, block: Block | None) -> int:
-        """Gives a layer back after it was advanced; the number of the block."""
+    def _open(self, name: str, stream: BinaryIO) -> _Work:
+        with_diff_id = self._check_diff_ids or not is_digest(name)
+        return _Work(name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id))
+
+    def _release(self, work: _Work, stretch: Stretch | None) -> None:
+        """Gives a layer back after it was advanced."""
         with self._changed:
             work.taken = False
-            number = work.blocks
-            if block is None:
+            if stretch is None:
                 work.filled = True
             else:
                 work.blocks += 1
@@ -169,30 +183,17 @@ class Pipeline:
             if read:
                 self._progress(read, self._total)
             self._changed.notify_all()
-            return number
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
         hits = list(_file_hits(block, matcher))
-        with self._changed:
-            work.matched += 1
-            if hits:
+        if hits:
+            with self._changed:
                 work.hits[number] = hits
 
-    def _hash(self, work: _Work, number: int, block: Block) -> None:
-        """Hashes a block once those before it are."""
-        with self._changed:
-            while work.hashed != number and self._error is None:
-                self._changed.wait()
-            if self._error is not None:
-                return
-        work.layer.hash(block)
-        with self._changed:
-            work.hashed += 1
-            self._changed.notify_all()
-
-    def _finish(self, work: _Work) -> None:
+    def _finish(self, work: _Work, stretch: Stretch | None) -> None:
         """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
         with self._changed:
+            work.through += stretch is not None
             if not work.done or work not in self._active:
                 return
             self._active.remove(work)
@@ -214,7 +215,7 @@ def _scan(work: _Work) -> LayerScan:
         bytes=layer.bytes,
         members=layer.members,
         hits=tuple(hit for number in sorted(work.hits) for hit in work.hits[number]),
-        footprint=work.footprint,
+        footprint=layer.footprint,
         problems=tuple(layer.problems),
     )
 
@@ -227,8 +228,11 @@ def _tell(profile: Profile, layer: Layer) -> None:
 
 
 def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
-    lines = Lines(block)
-    for hit in matcher.scan(block.data, block.spans, block.low, block.high):
-        span = block.spans[hit.region]
+    ends = matcher.find(block.data)
+    if not ends:
+        return
+    lines, spans = Lines(block), block.spans
+    for hit in matcher.confirm(block.data, spans, ends, block.low, block.high):
+        span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         yield FileHit(hit, span.member.name, span.member.ordinal, offset, lines.at(span, hit.start))

@@ -43,6 +43,7 @@ class Scanner:
         progress: is told of bytes read.
         jobs: how many threads.
         profile: adds up where the time goes, if anybody wants to know.
+        check_diff_ids: whether to check also the diff_ids of layers whose digest is checked.
     """
 
     ruleset: Ruleset
@@ -50,6 +51,7 @@ class Scanner:
     progress: Progress = _quiet
     jobs: int = field(default_factory=default_jobs)
     profile: Profile | None = None
+    check_diff_ids: bool = False
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
@@ -61,7 +63,10 @@ class Scanner:
             TargetError: the target cannot be read, or holds no image.
         """
         with open_source(target) as source:
-            scans = Pipeline(self.ruleset, self.jobs, self.progress, self.profile).run(source)
+            pipeline = Pipeline(
+                self.ruleset, self.jobs, self.progress, self.profile, check_diff_ids=self.check_diff_ids
+            )
+            scans = pipeline.run(source)
             images, skips = source.images()
         matcher = Matcher(self.ruleset, self.profile)
         known: dict[Document, tuple[FieldHit, ...]] = {}
@@ -140,7 +145,7 @@ def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:
         yield Skip(where, problem.reason, problem.lost)
     if ref.digest.startswith("sha256:") and ref.digest != scan.digest:
         yield Skip(where, f"digest does not match: the blob's is {scan.digest}", 0, complete=True)
-    if ref.diff_id.startswith("sha256:") and ref.diff_id != scan.diff_id:
+    if scan.diff_id and ref.diff_id.startswith("sha256:") and ref.diff_id != scan.diff_id:
         yield Skip(where, f"diff_id does not match: expected {ref.diff_id}, found {scan.diff_id}", 0, complete=True)
 
 
@@ -170,6 +175,7 @@ def scan_image(
     key: bytes | None = None,
     progress: Progress = _quiet,
     jobs: int | None = None,
+    check_diff_ids: bool = False,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
 
@@ -180,6 +186,7 @@ def scan_image(
         key: for the fingerprints; the user's own if None, and one for this call only where there is none.
         progress: is called with bytes read since its last call, and bytes there are in all (0 where unknown).
         jobs: how many threads to use; as many as there are cores if None.
+        check_diff_ids: whether to check also the diff_ids of compressed layers whose digest is checked.
 
     Returns:
         A report with one entry for each image in the target.
@@ -190,7 +197,8 @@ def scan_image(
         SettingError: the user's key is none.
     """
     ruleset = load_ruleset(*signatures)
-    scanner = Scanner(ruleset, key or fingerprint_key() or secrets.token_bytes(32), progress, jobs or default_jobs())
+    key = key or fingerprint_key() or secrets.token_bytes(32)
+    scanner = Scanner(ruleset, key, progress, jobs or default_jobs(), check_diff_ids=check_diff_ids)
     return ScanReport(version=_version(), ruleset=ruleset.digest, images=scanner.scan(os.fspath(target)))
 
 

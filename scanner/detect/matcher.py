@@ -26,6 +26,10 @@ LOOKAHEAD = 32768
 _CANONICAL = re.compile(rb"\s|\\[nr]|[\\\"'+,]")
 
 
+Found = tuple[int, int]
+"""A match of the database: the number of the expression, and the offset behind the match."""
+
+
 class Region(Protocol):
     """A part of a block that belongs together: what one file, or one metadata field, has in it."""
 
@@ -105,11 +109,41 @@ class Matcher:
     def scan(
         self, data: bytearray | bytes, regions: Sequence[Region], low: int = 0, high: int | None = None
     ) -> list[Hit]:
-        """Finds the secrets whose prefilter match ends in ``data[low:high]``.
+        """Finds secrets: `find` and `confirm` in one.
 
         Args:
             data: the block; it must not change until the call returns.
+            regions: as for `confirm`.
+            low: as for `confirm`.
+            high: as for `confirm`.
+        """
+        return self.confirm(data, regions, self.find(data), low, high)
+
+    def find(self, data: bytearray | bytes) -> list[Found]:
+        """Where the prefilters match: the cheap pass over every byte, which tells `confirm` where to look.
+
+        Args:
+            data: the block; it must not change until the call returns.
+        """
+        started = perf_counter()
+        found: list[Found] = []
+        self._ruleset.database.scan(
+            data, match_event_handler=lambda number, _start, end, _flags, _context: found.append((number, end)),
+            scratch=self._scratch,
+        )  # fmt: skip
+        if self._profile is not None:
+            self._profile.add("match", perf_counter() - started, len(data))
+        return found
+
+    def confirm(
+        self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int | None
+    ) -> list[Hit]:
+        """The secrets among what was found in ``data[low:high]``.
+
+        Args:
+            data: the block, as it was given to `find`.
             regions: its parts, ascending and disjoint; matches outside of them are no hits.
+            found: what `find` returned.
             low: matches that end at or before this offset were the previous block's.
             high: matches that end after this offset will be the next block's; all if None.
 
@@ -118,24 +152,16 @@ class Matcher:
             most.
         """
         started = perf_counter()
-        raw: list[tuple[int, int]] = []
-        self._ruleset.database.scan(
-            data, match_event_handler=lambda number, _start, end, _flags, _context: raw.append((number, end)),
-            scratch=self._scratch,
-        )  # fmt: skip
-        high = len(data) if high is None else high
-        if self._profile is None:
-            return _resolve(self._confirm(data, regions, raw, low, high)) if raw else []
-        self._profile.add("match", (matched := perf_counter()) - started, len(data))
-        hits = _resolve(self._confirm(data, regions, raw, low, high))
-        self._profile.add("confirm", perf_counter() - matched)
+        hits = _resolve(self._confirm(data, regions, found, low, len(data) if high is None else high))
+        if self._profile is not None:
+            self._profile.add("confirm", perf_counter() - started)
         return hits
 
     def _confirm(
         self,
         data: bytearray | bytes,
         regions: Sequence[Region],
-        raw: list[tuple[int, int]],
+        raw: list[Found],
         low: int,
         high: int,
     ) -> Iterator[Hit]:

@@ -13,7 +13,7 @@ import zstandard
 from isal import igzip_lib, isal_zlib
 
 from scanner.errors import FormatError
-from scanner.image.zstd import ZstdReader, is_zstd
+from scanner.image.zstd import ZstdReader, is_zstd, whole_frames
 
 HEAD = 512
 """Bytes that `sniff` wants to see."""
@@ -71,21 +71,63 @@ def read_up_to(stream: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
+def decompressed(stream: BinaryIO, kind: str, again: Callable[[], BinaryIO] | None = None) -> BinaryIO:
     """Wraps a compressed stream in a reader of what it holds.
 
     Args:
         stream: positioned at the first byte.
         kind: what `sniff` named.
+        again: gives the same stream from its first byte on; None if it can be read only once. With it, gzip and zstd
+            are read by the libraries' own readers, which are faster but lose what a call had decompressed when it
+            meets damage; where they fail, reading starts anew with the careful ones and goes on behind what was given.
 
     Returns:
         A stream whose reads raise one of `DECOMPRESSION_ERRORS` where the data is damaged.
     """
+    if again is not None and kind in _FAST:
+        return cast(BinaryIO, _Recovering(_FAST[kind](stream), lambda: decompressed(again(), kind)))
     if kind == "zstd":
         return cast(BinaryIO, ZstdReader(stream))
     if kind in _DECODERS:
         return cast(BinaryIO, _Streams(stream, _DECODERS[kind]))
     return stream
+
+
+def _igzip(stream: BinaryIO) -> BinaryIO:
+    # What IGzipFile reads with inside; its own second buffer costs 3 %.
+    return cast(BinaryIO, isal_zlib._GzipReader(stream, _READ))
+
+
+_FAST: dict[str, Callable[[BinaryIO], BinaryIO]] = {"gzip": _igzip, "zstd": whole_frames}
+
+
+class _Recovering(io.RawIOBase):
+    """A fast reader, and where that fails a careful one from the same place on."""
+
+    def __init__(self, fast: BinaryIO, careful: Callable[[], BinaryIO]) -> None:
+        self._reader = fast
+        self._careful: Callable[[], BinaryIO] | None = careful
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        if self._careful is not None:
+            try:
+                count = read_into(self._reader, buffer)
+            except DECOMPRESSION_ERRORS:
+                self._reader, self._careful = self._careful(), None
+                self._pass(self._given)
+            else:
+                self._given += count
+                return count
+        return read_into(self._reader, buffer)
+
+    def _pass(self, left: int) -> None:
+        sink = memoryview(bytearray(min(left, _READ)))
+        while left > 0 and (count := read_into(self._reader, sink[:left])):
+            left -= count
 
 
 class _Decoder(Protocol):
@@ -110,8 +152,8 @@ _DECODERS: dict[str, Callable[[], _Decoder]] = {
 class _Streams(io.RawIOBase):
     """Compressed streams, one after another, as one (RFC 1952, 2.2): eStargz layers are made of thousands.
 
-    The readers of the standard library lose what a call had decompressed when it meets damage, which is the whole of
-    a small layer; here the first bytes are decompressed in small steps, and a stream cut short gives all it has.
+    Other readers lose what a call had decompressed when it meets damage, which is the whole of a small layer; here the
+    first bytes are decompressed in small steps, and a stream cut short gives all it has.
     """
 
     def __init__(self, stream: BinaryIO, make: Callable[[], _Decoder]) -> None:
@@ -169,6 +211,9 @@ class _Streams(io.RawIOBase):
         self._decoder, self._begun = self._make(), False
         return False
 
+
+_READ = 1 << 20
+"""Bytes that a fast reader reads at a time."""
 
 _STEP = 1 << 15
 """Compressed bytes that are decompressed at a time; twice as many gain 2 %, half as many cost 5 %."""

@@ -4,7 +4,7 @@ Source: OCI image-spec v1.1, layer.md, "Representing Changes" and "Whiteouts".
 """
 
 from array import array
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from scanner.image.tar import DIRECTORY, HARD_LINK, Member, normalise
@@ -48,15 +48,16 @@ class Footprint:
     _keys: "array[int]" = field(default_factory=lambda: array("Q"))
     _directories: bytearray = field(default_factory=bytearray)
 
-    def add(self, member: Member) -> None:
-        """Notes a member; call for each, in the order of the stream."""
-        name = member.name
-        self._keys.append(_key(name))
-        self._directories.append(member.kind == DIRECTORY)
-        if is_whiteout(name):
-            self._whiteout(name)
-        elif member.kind == HARD_LINK:
-            self.links.setdefault(normalise(member.link), []).append(name)
+    def extend(self, members: Sequence[Member]) -> None:
+        """Notes members; call for all, in the order of the stream."""
+        self._keys.extend([_key(member.name) for member in members])
+        self._directories.extend([member.kind == DIRECTORY for member in members])
+        for member in members:
+            name = member.name
+            if WHITEOUT in name and is_whiteout(name):
+                self._whiteout(name)
+            elif member.kind == HARD_LINK:
+                self.links.setdefault(normalise(member.link), []).append(name)
 
     def _whiteout(self, name: bytes) -> None:
         folder, slash, base = name.rpartition(b"/")

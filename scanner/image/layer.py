@@ -6,17 +6,17 @@ layer is never held whole: two blocks' worth of memory, whatever its size.
 
 import hashlib
 import io
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from scanner.errors import FormatError
 from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
+from scanner.image.footprint import Footprint
 from scanner.image.tar import BLOCK, REGULAR, Member, TarWalker
-
-if TYPE_CHECKING:
-    from _hashlib import HASH
 
 STEP = 1 << 20
 """New bytes in a block, at most; the first one also fills what later ones share with their neighbours."""
@@ -53,8 +53,9 @@ class Block:
         fresh: where the bytes start that no earlier block showed.
         low: what ends at or before this offset of ``data`` was seen whole in an earlier block.
         high: what ends after this offset will be seen whole in the next one.
-        spans: content of members, ascending.
         members: every member that starts here, also those without content.
+        shown: every member that has content here, ascending.
+        line: of its file, on which the first of these goes on if it began before; 0 if it is known to be no text.
     """
 
     data: bytearray
@@ -62,8 +63,22 @@ class Block:
     fresh: int
     low: int
     high: int
-    spans: tuple[Span, ...]
     members: tuple[Member, ...]
+    shown: tuple[Member, ...]
+    line: int
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Content of members, ascending; worked out when asked for, since most blocks hold nothing of interest."""
+        spans = []
+        for member in self.shown:
+            start = member.offset - self.offset
+            end = min(len(self.data), start + member.size)
+            if start < 0:
+                spans.append(Span(0, end, member, self.line))
+            elif start < end:
+                spans.append(Span(start, end, member, 1))
+        return tuple(spans)
 
 
 class Lines:
@@ -104,81 +119,181 @@ class Problem:
     lost: int = 0
 
 
-class _Stored(io.RawIOBase):
-    """Counts what is read through it, as stored, and hashes it if asked to; an error of what is below it ends it.
+_HELD = 1 << 22
+"""Bytes of a blob that may wait to be hashed; what gives nothing when decompressed would let them grow without end."""
 
-    Below may be a file, or a compressed archive that is damaged itself.
+
+class _Stored(io.RawIOBase):
+    """Counts what is read through it, as stored, and holds it for the digest; an error of what is below it ends it.
+
+    Below may be a file, or a compressed archive that is damaged itself. It can be read anew if what is below can;
+    what is read again is neither counted nor held.
     """
 
-    def __init__(self, stream: BinaryIO, seconds: dict[str, float]) -> None:
+    def __init__(self, stream: BinaryIO, seconds: dict[str, float], overflow: Callable[[], None]) -> None:
         self._stream = stream
         self._seconds = seconds
-        self.digest: HASH | None = None
+        self._overflow = overflow
+        self._start = stream.tell() if stream.seekable() else -1
+        self._at = 0
+        self._held: list[bytes] = []
+        self._holding = 0
+        self.holds = True
         self.count = 0
         self.error: BaseException | None = None
 
     def readable(self) -> bool:
         return True
 
+    @property
+    def again(self) -> Callable[[], BinaryIO] | None:
+        return self._rewind if self._start >= 0 else None
+
+    def _rewind(self) -> BinaryIO:
+        self._stream.seek(self._start)
+        self._at = 0
+        return cast(BinaryIO, self)
+
+    def take(self) -> tuple[bytes, ...]:
+        """What was read since the last call; not there if nothing is to be held."""
+        held, self._held, self._holding = tuple(self._held), [], 0
+        return held
+
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         started = perf_counter()
+        view = memoryview(buffer)
+        count = 0
         try:
-            count = read_into(self._stream, buffer) if self.error is None else 0
+            if self.error is None:
+                count = read_into(self._stream, view)
+            elif self._at < self.count:
+                count = read_into(self._stream, view[: self.count - self._at])
         except DECOMPRESSION_ERRORS as error:
             self.error = error.with_traceback(None)  # which would keep the buffer from being freed
-            count = 0
-        self._seconds["read"] += (read := perf_counter()) - started
-        if self.digest is not None:
-            self.digest.update(memoryview(buffer)[:count])
-            self._seconds["digest"] += perf_counter() - read
-        self.count += count
+        self._at += count
+        if (new := self._at - self.count) > 0:
+            self.count += new
+            if self.holds:
+                self._held.append(bytes(view[count - new : count]))
+                self._holding += new
+        self._seconds["read"] += perf_counter() - started
+        if self._holding > _HELD:
+            self._overflow()
         return count
 
 
-class Layer:
-    """One layer's stream: `advance` through its blocks, `hash` each, then ask for the sums and what went wrong.
+class _Turns:
+    """Lets work on blocks through in the order of the blocks, whichever threads bring it."""
 
-    Advancing is a sequence by nature; matching is not. So blocks are filled into buffers that the caller gives, and
-    several may be worked on at once. `blocks` does it all in turn, for those with one thread.
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._next = 0
+        self._stopped = False
+
+    def await_turn(self, number: int) -> None:
+        """Returns when everything before ``number`` is done; raises StoppedError if that will not be."""
+        with self._changed:
+            while self._next < number and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                raise StoppedError
+
+    @contextmanager
+    def of(self, number: int) -> Iterator[None]:
+        self.await_turn(number)
+        yield
+        with self._changed:
+            self._next = number + 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+class StoppedError(Exception):
+    """A layer was given up while a thread waited for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A block that has been filled and not yet looked into.
+
+    Attributes:
+        number: its place among the blocks of the layer, from 0.
+        data: the buffer.
+        offset: where ``data[0]`` lies in the stream.
+        fresh: where the bytes start that no earlier block showed.
+        low: as in `Block`.
+        high: as in `Block`.
+        last: whether it is the layer's last.
+        stored: what was read of the blob meanwhile, if that is hashed apart from the tar.
+        problems: what went wrong meanwhile.
+    """
+
+    number: int
+    data: bytearray
+    offset: int
+    fresh: int
+    low: int
+    high: int
+    last: bool
+    stored: tuple[bytes, ...]
+    problems: tuple[Problem, ...]
+
+
+class Layer:
+    """One layer's stream, block by block: `fill` a buffer, `walk` it, `hash` it; then ask for the sums.
+
+    Filling - reading and decompressing - is a sequence by nature and nothing else need wait for it, so the three are
+    apart: one thread may fill the next block while others work on those before. Walking and hashing take the blocks
+    in order, whichever threads bring them. `blocks` does it all in turn, for those with one thread.
 
     Args:
         stream: the blob, positioned at its first byte.
         lookbehind: bytes that two neighbouring blocks share before ``low``.
         lookahead: bytes after ``high`` that a block shows, unless it is the last.
+        with_diff_id: whether to hash the tar too. A plain blob is its own tar, and always hashed.
 
     Attributes:
         compression: what the first bytes say the blob is.
         bytes: uncompressed bytes read.
         problems: what could not be read, in the order of the stream.
+        footprint: which paths were written and removed by the members walked so far.
         seconds: spent so far, by stage: read, digest (of the blob), decompress, walk, hash (of the tar).
     """
 
-    def __init__(self, stream: BinaryIO, lookbehind: int, lookahead: int) -> None:
+    def __init__(self, stream: BinaryIO, lookbehind: int, lookahead: int, *, with_diff_id: bool = True) -> None:
         self.seconds = dict.fromkeys(("read", "digest", "decompress", "walk", "hash"), 0.0)
-        self._stored = _Stored(stream, self.seconds)
+        self._walking, self._hashing = _Turns(), _Turns()
+        self._stored_hash = hashlib.sha256()
+        self._stored = _Stored(stream, self.seconds, self._settle)
         peeked = Peeked(cast(BinaryIO, self._stored))
         self.compression = sniff(peeked.head)
-        self._plain = self.compression == "none"
-        self._diff_hash = hashlib.sha256()
         # A plain blob is its own tar, and is hashed once.
-        self._stored_hash = self._diff_hash if self._plain else hashlib.sha256(peeked.head)
-        self._stored.digest = None if self._plain else self._stored_hash
+        self._plain = self.compression == "none"
+        self._diff_hash = self._stored_hash if self._plain else hashlib.sha256() if with_diff_id else None
+        if self._plain:
+            self._stored.holds = False
+            self._stored.take()
         # Whole headers only: with blocks that are multiples of 512, no header ever lies across two of them.
         self._lookahead = _round_up(lookahead)
         self._carry = _round_up(lookbehind) + self._lookahead
-        self._stream = cast(BinaryIO, peeked) if self._plain else decompressed(cast(BinaryIO, peeked), self.compression)
+        self._stream = decompressed(cast(BinaryIO, peeked), self.compression, self._stored.again)
         self._walker = TarWalker()
         self._live: list[Member] = []  # those the next block shows content of
         self._line = 1  # on which the first of these goes on, if it began before; 0 if it is no text
         self._tail = b""
-        self._offset = self._low = 0
+        self._number = self._offset = self._low = 0
         self._ended = self._broken = self._damaged = False
         self.bytes = 0
         self.problems: list[Problem] = []
+        self.footprint = Footprint()
 
     @property
     def block_size(self) -> int:
-        """Bytes that a buffer for `advance` must have."""
+        """Bytes that a buffer for `fill` must have."""
         return self._carry + STEP
 
     @property
@@ -198,72 +313,133 @@ class Layer:
 
     @property
     def diff_id(self) -> str:
-        """Of the uncompressed tar; whole only when every block was hashed."""
-        return f"sha256:{self._diff_hash.hexdigest()}"
+        """Of the uncompressed tar, whole only when every block was hashed; empty if it was not asked for."""
+        return f"sha256:{self._diff_hash.hexdigest()}" if self._diff_hash else ""
 
     def blocks(self) -> Iterator[Block]:
         """Yields the layer's blocks, hashed; damage ends the stream early and is told in ``problems``."""
         buffer = bytearray(self.block_size)
-        while (block := self.advance(buffer)) is not None:
-            self.hash(block)
+        while (stretch := self.fill(buffer)) is not None:
+            block = self.walk(stretch)
+            self.hash(stretch)
             yield block
 
-    def hash(self, block: Block) -> None:
-        """Takes a block into the diff_id. Every block, once, in the order in which they came."""
-        started = perf_counter()
-        self._diff_hash.update(memoryview(block.data)[block.fresh :])
-        self.seconds["hash"] += perf_counter() - started
+    def stop(self) -> None:
+        """Lets go, with a StoppedError, every thread that waits for a block that will not come."""
+        self._walking.stop()
+        self._hashing.stop()
 
-    def advance(self, buffer: bytearray) -> Block | None:
-        """Fills a buffer with the next block.
+    def hash(self, stretch: Stretch) -> None:
+        """Takes a block into the sums, once those before it are; every block, once.
+
+        Raises:
+            StoppedError: the layer was given up.
+        """
+        with self._hashing.of(stretch.number):
+            self._hash_stored(stretch.stored)
+            started = perf_counter()
+            if self._diff_hash is not None:
+                self._diff_hash.update(memoryview(stretch.data)[stretch.fresh :])
+            self.seconds["hash"] += perf_counter() - started
+
+    def _hash_stored(self, pieces: tuple[bytes, ...]) -> None:
+        started = perf_counter()
+        for piece in pieces:
+            self._stored_hash.update(piece)
+        self.seconds["digest"] += perf_counter() - started
+
+    def _settle(self) -> None:
+        """Hashes what is held of the blob at once, when that gets too much."""
+        self._hashing.await_turn(self._number)
+        self._hash_stored(self._stored.take())
+
+    def fill(self, buffer: bytearray) -> Stretch | None:
+        """Fills a buffer with the next block; one thread at a time.
 
         Args:
             buffer: of `block_size` bytes; the block's data, unless it is the last one.
 
         Returns:
             The block; None at the end of the layer.
+
+        Raises:
+            StoppedError: the layer was given up.
         """
         if self._ended:
             return None
         fresh = len(self._tail)
         buffer[:fresh] = self._tail
-        filled = fresh + self._fill(memoryview(buffer)[fresh:])
+        count, damage = self._decompress(memoryview(buffer)[fresh:])
+        filled = fresh + count
         self._ended = filled < len(buffer)
+        problems = self._finish(damage) if self._ended else ()
         data = buffer[:filled] if self._ended else buffer
-        started = perf_counter()
-        members = tuple(self._walk(data, self._offset, filled, self._ended))
         high = filled if self._ended else filled - self._lookahead
-        block = Block(data, self._offset, fresh, self._low, high, self._spans(self._offset, filled), members)
-        if self._ended:
-            self._finish()
-        else:
+        stretch = Stretch(
+            self._number, data, self._offset, fresh, self._low, high, self._ended, self._stored.take(), problems
+        )
+        self._number += 1
+        if not self._ended:
             dropped = filled - self._carry
-            self._forget(data, self._offset, dropped)
             self._tail = bytes(memoryview(data)[dropped:])
             self._offset += dropped
             self._low = high - dropped
-        self.seconds["walk"] += perf_counter() - started
-        return block
+        return stretch
 
-    def _fill(self, target: memoryview) -> int:
-        started, below = perf_counter(), self.seconds["read"] + self.seconds["digest"]
-        filled = 0
+    def _decompress(self, target: memoryview) -> tuple[int, str]:
+        """Bytes that came, and why no more will if the stream is damaged."""
+        started, read = perf_counter(), self.seconds["read"]
+        filled, damage = 0, ""
         try:
             while filled < len(target) and (count := read_into(self._stream, target[filled:])):
                 filled += count
         except DECOMPRESSION_ERRORS as error:
-            self._damaged = True
-            where = self.bytes + filled
-            self.problems.append(Problem(f"{self.compression} stream is damaged after {where} bytes: {_say(error)}"))
+            damage = f"{self.compression} stream is damaged after {self.bytes + filled} bytes: {_say(error)}"
         self.bytes += filled
-        below = self.seconds["read"] + self.seconds["digest"] - below
-        self.seconds["decompress"] += perf_counter() - started - below
-        return filled
+        self.seconds["decompress"] += perf_counter() - started - (self.seconds["read"] - read)
+        return filled, damage
 
-    def _walk(self, data: bytearray, offset: int, filled: int, last: bool) -> list[Member]:
+    def _finish(self, damage: str) -> tuple[Problem, ...]:
+        """Reads what the decompressor left behind, which the digest covers, and says what went wrong."""
+        used = self.stored
+        sink = bytearray(1 << 16)
+        while read_into(cast(BinaryIO, self._stored), sink):
+            pass
+        self._damaged = bool(damage)
+        problems = [Problem(damage)] if damage else []
+        if self._stored.error is not None:
+            problems.append(Problem(f"blob cannot be read on after {self.stored} bytes: {_say(self._stored.error)}"))
+        if damage:
+            problems.append(Problem("rest of the damaged stream was not decompressed", self.stored - used))
+        return tuple(problems)
+
+    def walk(self, stretch: Stretch) -> Block:
+        """Finds the members of a block, once those before it have been walked; every block, once.
+
+        Raises:
+            StoppedError: the layer was given up.
+        """
+        with self._walking.of(stretch.number):
+            started = perf_counter()
+            data, offset = stretch.data, stretch.offset
+            members = self._walk(data, offset, stretch.last)
+            self.problems += stretch.problems
+            shown, line = tuple(self._live), self._line
+            if stretch.last:
+                self._check_end()
+            else:
+                self._forget(data, offset, len(data) - self._carry)
+            self.footprint.extend(members)
+            self.seconds["walk"] += perf_counter() - started
+        return Block(data, offset, stretch.fresh, stretch.low, stretch.high, tuple(members), shown, line)
+
+    def _walk(self, data: bytearray, offset: int, last: bool) -> list[Member]:
         members: list[Member] = []
-        walker = self._walker
-        while not self._broken and (at := walker.next_header - offset) + BLOCK <= filled:
+        walker, filled = self._walker, len(data)
+        while not self._broken and walker.next_header - offset + BLOCK <= filled:
+            members += walker.run(data, offset)
+            if (at := walker.next_header - offset) + BLOCK > filled:
+                break
             try:
                 member = walker.feed(data, at)
             except FormatError as error:
@@ -286,17 +462,6 @@ class Layer:
         self._walker.count += 1
         return Member(b"", REGULAR, at, 1 << 62, b"", self._walker.count - 1)
 
-    def _spans(self, offset: int, filled: int) -> tuple[Span, ...]:
-        spans = []
-        for member in self._live:
-            start = member.offset - offset
-            end = min(filled, start + member.size)
-            if start < 0:
-                spans.append(Span(0, end, member, self._line))
-            elif start < end:
-                spans.append(Span(start, end, member, 1))
-        return tuple(spans)
-
     def _forget(self, data: bytearray, offset: int, dropped: int) -> None:
         """Drops members that the next block shows nothing of, and counts the lines of the one it cuts."""
         cut = offset + dropped
@@ -308,20 +473,9 @@ class Layer:
             # In what is no text there are no lines to count, which saves a pass over every large binary.
             self._line = line + data.count(b"\n", start, dropped) if line and is_text(data, start, dropped) else 0
 
-    def _finish(self) -> None:
-        """Reads what the decompressor left behind, which the digest covers, and says what was cut short."""
-        used = self.stored
-        sink = bytearray(1 << 16)
-        while read_into(cast(BinaryIO, self._stored), sink):
-            pass
-        if self._stored.error is not None:
-            self.problems.append(
-                Problem(f"blob cannot be read on after {self.stored} bytes: {_say(self._stored.error)}")
-            )
-        if self._damaged:
-            self.problems.append(Problem("rest of the damaged stream was not decompressed", self.stored - used))
-        elif not self._broken and self._walker.next_header > self.bytes:
-            missing = self._walker.next_header - self.bytes
+    def _check_end(self) -> None:
+        missing = self._walker.next_header - self.bytes
+        if missing > 0 and not (self._damaged or self._broken):
             self.problems.append(Problem(f"ends {missing} bytes too early, inside a member or before its end", missing))
 
 

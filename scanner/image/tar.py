@@ -25,10 +25,8 @@ REGULAR, HARD_LINK, SYMLINK, DIRECTORY = b"0", b"1", b"2", b"5"
 _REGULAR_KINDS = (b"0", b"\0", b"7", b"S")
 _ZEROS = bytes(BLOCK)
 
-_USUAL = Struct("100s24x12s12x8sc100x6s82xB")
-"""Of a ustar header: name, size, checksum, type flag, magic, first byte of the prefix (POSIX.1-2017 pax)."""
-
-_USUAL_KINDS = (REGULAR, DIRECTORY)
+_USUAL = Struct("100s24x12s12x8sc100x6s82x155s8x4s")
+"""Of a ustar header: name, size, checksum, type flag, magic, prefix, and star's mark (POSIX.1-2017 pax, star(5))."""
 
 
 class Member(NamedTuple):
@@ -58,10 +56,11 @@ class Member(NamedTuple):
 
 def normalise(name: bytes) -> bytes:
     """The one spelling of a path in a layer: ``./a//b/`` and ``/a/b`` are ``a/b``; ``..`` stays below the root."""
-    if name.startswith(b"./"):
+    if name[:2] == b"./":
         name = name[2:]
-    name = name.rstrip(b"/")
-    if b"//" in name or b"./" in name or name.startswith((b"/", b".")) or name.endswith((b"/.", b"/..")):
+    if name[-1:] == b"/":
+        name = name.rstrip(b"/")
+    if name[:1] == b"/" or name[-1:] == b"." or b"./" in name or b"//" in name:
         name = posixpath.normpath(b"/" + name.lstrip(b"/")).lstrip(b"/")
     return name
 
@@ -166,6 +165,44 @@ class TarWalker:
     _sparse: Member | None = None
     _extended: bool = False  # any of the above is set, and bears on the next block
 
+    def run(self, data: bytes | bytearray, offset: int) -> list[Member]:
+        """Goes from header to header for as long as they are plain files and directories.
+
+        Most members are, in layers of hundreds of thousands: theirs are read in one go. Whatever is unusual about a
+        header ends the run, and is for `feed`, which knows it all.
+
+        Args:
+            data: a stretch of the stream that holds ``next_header``.
+            offset: where in the stream it starts.
+        """
+        members: list[Member] = []
+        if self._extended:
+            return members
+        at, ordinal, end = self.next_header - offset, self.count, len(data) - BLOCK
+        while at <= end:
+            name, size, claimed, kind, magic, prefix, star = _USUAL.unpack_from(data, at)
+            try:
+                length = int(size[:11], 8) if kind == REGULAR else 0
+                total = int(claimed[:6], 8)
+            except ValueError:
+                break
+            usual = kind in (REGULAR, DIRECTORY) and size[11] <= 32 and claimed[6] <= 32 and length >= 0
+            if (
+                not usual
+                or (total - (adler32(data[at : at + BLOCK]) & 0xFFFF) + adler32(claimed) % 65536 - 256) % 65521
+            ):
+                break
+            name = name.partition(b"\0")[0]
+            if prefix[0] and magic == b"ustar\0":
+                if star == b"tar\0":
+                    break
+                name = prefix.partition(b"\0")[0] + b"/" + name
+            members.append(Member(normalise(name), kind, offset + at + BLOCK, length, b"", ordinal))
+            ordinal += 1
+            at += BLOCK + (length + BLOCK - 1) // BLOCK * BLOCK
+        self.next_header, self.count = offset + at, ordinal
+        return members
+
     def feed(self, data: bytes | bytearray, at: int) -> Member | None:
         """Takes the 512 bytes of ``data`` from ``at`` on, which are those at ``next_header``.
 
@@ -175,31 +212,6 @@ class TarWalker:
         Raises:
             FormatError: the block is no tar header.
         """
-        if self._extended:
-            return self._feed_any(data, at)
-        # Most members are plain files and directories with a short name, in layers of hundreds of thousands: for
-        # these the header is read in one go. Whatever is unusual about one goes the long way, which knows it all.
-        name, size, claimed, kind, magic, prefix = _USUAL.unpack_from(data, at)
-        try:
-            length = int(size[:11], 8) if kind == REGULAR else 0
-            total = int(claimed.partition(b"\0")[0], 8)
-        except ValueError:
-            return self._feed_any(data, at)
-        usual = kind in _USUAL_KINDS and size[11] <= 32 and not (prefix and magic == b"ustar\0") and length >= 0
-        if not usual or (total - (adler32(data[at : at + BLOCK]) & 0xFFFF) + _sum(claimed) - 255) % 65521:
-            return self._feed_any(data, at)
-        start = self.next_header + BLOCK
-        member = Member(normalise(name.partition(b"\0")[0]), kind, start, length, b"", self.count)
-        self.count += 1
-        self.next_header = start + (length + BLOCK - 1) // BLOCK * BLOCK
-        return member
-
-    def pass_zeros(self, data: bytes | bytearray, at: int, end: int) -> None:
-        """Goes past the zeros that start at ``at``, which is at ``next_header``, unless a header still needs them."""
-        if not self._pending and self._sparse is None:
-            self.next_header += zero_blocks(data, at, end) * BLOCK
-
-    def _feed_any(self, data: bytes | bytearray, at: int) -> Member | None:
         if self._pending:
             self._extend(data, at)
             return None
@@ -212,6 +224,11 @@ class TarWalker:
         if not checksum_matches(data, at):
             raise FormatError(f"offset {self.next_header}: expected a tar header, found other bytes")
         return self._header(bytes(data[at : at + BLOCK]))
+
+    def pass_zeros(self, data: bytes | bytearray, at: int, end: int) -> None:
+        """Goes past the zeros that start at ``at``, which is at ``next_header``, unless a header still needs them."""
+        if not self._pending and self._sparse is None:
+            self.next_header += zero_blocks(data, at, end) * BLOCK
 
     def _header(self, header: bytes) -> Member | None:
         kind = header[156:157]

@@ -15,8 +15,17 @@ SKIPPABLE = b"\x5a\x2a\x4d\x18" + (700).to_bytes(4, "little") + b"s" * 700
 
 
 def read(blob: bytes, kind: str, size: int = 4096) -> tuple[bytes, BaseException | None]:
-    """What a compressed stream holds, read piece by piece, and the error that ends it."""
-    stream = decompressed(cast(BinaryIO, Trickle(blob, most=777)), kind)
+    """What a compressed stream holds, read piece by piece, and the error that ends it; the same error when read anew."""
+    once = read_through(decompressed(cast(BinaryIO, Trickle(blob, most=777)), kind), size)
+    file = io.BytesIO(blob)
+    anew = read_through(decompressed(file, kind, lambda: (file.seek(0), file)[1]), size)
+    # How much comes before the damage depends on how much is read at a time.
+    assert once[0].startswith(anew[0]) or anew[0].startswith(once[0])
+    assert once == anew or (once[1] is not None and repr(once[1]) == repr(anew[1]))
+    return anew
+
+
+def read_through(stream: BinaryIO, size: int) -> tuple[bytes, BaseException | None]:
     buffer = bytearray(size)
     held = b""
     try:

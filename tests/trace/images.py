@@ -24,7 +24,7 @@ def layer(*entries: str, secret_in: str = "", secret: bytes = SECRET) -> LayerSc
     for ordinal, entry in enumerate(entries):
         name, _, target = entry.partition("->")
         kind = DIRECTORY if name.endswith("/") else HARD_LINK if target else REGULAR
-        footprint.add(Member(name.rstrip("/").encode(), kind, 0, 0, target.encode(), ordinal))
+        footprint.extend([Member(name.rstrip("/").encode(), kind, 0, 0, target.encode(), ordinal)])
         if name == secret_in:
             hits.append(FileHit(hit(secret), name.encode(), ordinal, 0, 1))
     return LayerScan("sha256:l", "sha256:d", 1, 1, len(entries), tuple(hits), footprint, ())

@@ -173,6 +173,11 @@ _STRANGE = 8
 """Files that an archive may begin with before it is believed to hold a file system and no image."""
 
 
+def _rewound(file: BinaryIO) -> BinaryIO:
+    file.seek(0)
+    return file
+
+
 class _StreamedSource:
     """An archive that is compressed as a whole."""
 
@@ -182,7 +187,7 @@ class _StreamedSource:
     def __init__(self, path: Path, file: BinaryIO, kind: str) -> None:
         self._path = path
         self._file = file
-        self._container = StreamedTar(str(path), decompressed(file, kind))
+        self._container = StreamedTar(str(path), decompressed(file, kind, lambda: _rewound(file)))
         self._filesystem: _FilesystemSource | None = None
         self._resolved: tuple[list[Image], list[Skip]] | None = None
 

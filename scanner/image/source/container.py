@@ -133,11 +133,19 @@ class _Slice(io.RawIOBase):
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         self._descriptor = descriptor
-        self._at = start
+        self._start = self._at = start
         self._end = start + size
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: self._start, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        self._at = max(self._start, base + offset)
+        return self._at - self._start
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         wanted = memoryview(buffer)[: max(0, self._end - self._at)]
