@@ -113,20 +113,28 @@ def open_ended(tree: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run of characters that stands in every match: so many literal ones, so many of a small class."""
+    """Characters in a row that stand in every match: for each, how many it may be (1 for a literal)."""
 
-    sure: int = 0
-    few: int = 0
+    sizes: tuple[int, ...] = ()
 
     def __add__(self, other: "_Run") -> "_Run":
-        return _Run(self.sure + other.sure, self.few + other.few)
+        return _Run(self.sizes + other.sizes)
 
     @property
     def length(self) -> int:
-        return self.sure + min(self.few, 1)  # several small classes make too many literals
+        """Of the longest part that can be written out as a few literals."""
+        best = start = 0
+        ways = 1
+        for end, size in enumerate(self.sizes, 1):
+            ways *= size
+            while ways > FEW:
+                ways //= self.sizes[start]
+                start += 1
+            best = max(best, end - start)
+        return best
 
     def least(self, other: "_Run") -> "_Run":
-        return _Run(min(self.sure, other.sure), min(self.few, other.few))
+        return min(self, other, key=lambda run: (run.length, len(run.sizes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +183,10 @@ def _sequence(tree: Any) -> _Literals:
 def _literals(node: Node) -> _Literals:
     name, value = str(node[0]), node[1]
     if name == "LITERAL":
-        return _solid(_Run(1))
+        return _solid(_Run((1,)))
     if name == "IN":
         size = _class_size(value)
-        return _solid(_Run(1)) if size <= CASES else _solid(_Run(0, 1)) if size <= FEW else _OPEN
+        return _solid(_Run((1 if size <= CASES else size,))) if size <= FEW else _OPEN
     if name in _REPEATS:
         low, high, part = value
         inner, total = _sequence(part), _NOTHING

@@ -15,7 +15,7 @@ SKIPPABLE = b"\x5a\x2a\x4d\x18" + (700).to_bytes(4, "little") + b"s" * 700
 
 
 def read(blob: bytes, kind: str, size: int = 4096) -> tuple[bytes, BaseException | None]:
-    """What a compressed stream holds, read piece by piece, and the error that ends it; the same error when read anew."""
+    """What a compressed stream holds, piece by piece, and the error that ends it; the same error if it is read anew."""
     once = read_through(decompressed(cast(BinaryIO, Trickle(blob, most=777)), kind), size)
     file = io.BytesIO(blob)
     anew = read_through(decompressed(file, kind, lambda: (file.seek(0), file)[1]), size)
