@@ -218,6 +218,11 @@ def _class_size(items: Sequence[Node]) -> int:
     return total
 
 
+def any_case(tree: Any) -> bool:
+    """Whether all of it is matched without regard to case."""
+    return bool(tree.state.flags & re.IGNORECASE)
+
+
 def can_be_empty(tree: Any) -> bool:
     """Whether it matches without consuming anything."""
     return int(tree.getwidth()[0]) == 0

@@ -39,6 +39,7 @@ def test_a_prefilter_with_a_literal_and_a_short_fixed_tail_is_accepted(prefilter
         ("[0-9a-f]{40}", "is sure of only 1 literal"),
         ("[A-Za-z0-9]{20}", "is sure of only 0 literal"),
         ("ac[a-z]{3}me", "is sure of only 2 literal"),
+        ("(?i)key[0-9a-f]{32}", "anchor it by 4 or more"),
         ("(?:acme|[0-9]{4})-[a-z]{9}", "is sure of only 2 literal"),
         ("(?:acme)?[a-z0-9]{9}", "is sure of only 0 literal"),
         ("acme_[a-z]*_[a-z]{4}", "repeats without end"),

@@ -135,8 +135,8 @@ class _SeekableSource:
         return sum(self._container.size(name) for name in self._wanted())
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
-        """Each layer that any image names, once."""
-        for name in self._wanted():
+        """Each layer that any image names, once; the largest first, so that no core waits for it at the end."""
+        for name in sorted(self._wanted(), key=self._container.size, reverse=True):
             try:
                 stream = self._container.open(name)
             except FormatError as error:
