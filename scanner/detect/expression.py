@@ -17,9 +17,6 @@ _parser: Any = importlib.import_module("re._parser")
 error = re.error
 """What `parse` raises."""
 
-CASES = 2
-"""A class of so many characters is a letter in both cases, or as good as one."""
-
 FEW = 16
 """A class of so many characters next to literals is written out by Hyperscan: `SK[a-f0-9]` costs what `SKa` does."""
 
@@ -33,6 +30,9 @@ _UNSUPPORTED = {
     "POSSESSIVE_REPEAT": "a possessive repeat",
     "AT": "an anchor (^, $, \\b)",
 }
+
+WAYS = 32
+"""Literals that a run of small classes may be written out as."""
 
 Node = tuple[Any, Any]
 """A name and what belongs to it, as ``re._parser`` has them."""
@@ -127,7 +127,7 @@ class _Run:
         ways = 1
         for end, size in enumerate(self.sizes, 1):
             ways *= size
-            while ways > FEW:
+            while ways > WAYS:
                 ways //= self.sizes[start]
                 start += 1
             best = max(best, end - start)
@@ -176,17 +176,17 @@ def anchor(tree: Any) -> int:
 def _sequence(tree: Any) -> _Literals:
     total = _NOTHING
     for node in tree:
-        total += _literals(node)
+        total += _literals(node, any_case(tree))
     return total
 
 
-def _literals(node: Node) -> _Literals:
+def _literals(node: Node, caseless: bool) -> _Literals:
     name, value = str(node[0]), node[1]
     if name == "LITERAL":
-        return _solid(_Run((1,)))
+        return _solid(_Run((2 if caseless and chr(value).isalpha() else 1,)))
     if name == "IN":
         size = _class_size(value)
-        return _solid(_Run((1 if size <= CASES else size,))) if size <= FEW else _OPEN
+        return _solid(_Run((size,))) if size <= FEW else _OPEN
     if name in _REPEATS:
         low, high, part = value
         inner, total = _sequence(part), _NOTHING

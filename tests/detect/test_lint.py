@@ -39,7 +39,7 @@ def test_a_prefilter_with_a_literal_and_a_short_fixed_tail_is_accepted(prefilter
         ("[0-9a-f]{40}", "is sure of only 1 literal"),
         ("[A-Za-z0-9]{20}", "is sure of only 0 literal"),
         ("ac[a-z]{3}me", "is sure of only 2 literal"),
-        ("(?i)key[0-9a-f]{32}", "anchor it by 4 or more"),
+        ("(?i)key[0-9a-f]{32}", "is sure of only 3 literal"),
         ("(?:acme|[0-9]{4})-[a-z]{9}", "is sure of only 2 literal"),
         ("(?:acme)?[a-z0-9]{9}", "is sure of only 0 literal"),
         ("acme_[a-z]*_[a-z]{4}", "repeats without end"),
@@ -71,7 +71,7 @@ def test_a_signature_without_prefilter_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "prefilter", ["[0-9a-f]{40}", "(?i)(key|api|auth)", "=[A-Za-z0-9]{32}", "[MNO][\\w-]{24}\\.[\\w-]{6}\\.[\\w-]{27}"]
+    "prefilter", ["[0-9a-f]{40}", "the|ing", "=[A-Za-z0-9]{32}", "[MNO][\\w-]{24}\\.[\\w-]{6}\\.[\\w-]{27}"]
 )
 def test_a_prefilter_that_slows_all_others_down_is_over_the_limit(prefilter: str, company: Company) -> None:
     assert company.join([prefilter]).cost(COST) > COST
