@@ -172,3 +172,22 @@ def test_a_profile_adds_up_what_was_read_and_matched(ruleset: Ruleset) -> None:
     assert profile.bytes["match"] >= size
     assert profile.candidates["npm-access-token"] == 21
     assert next(line for line in profile.lines() if line.startswith("npm-access-token")).split()[1] == "21"
+
+
+def test_a_failure_while_matching_lets_go_the_threads_that_wait_for_their_turn(
+    ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = threading.Lock()
+
+    def find(*_: object) -> list[tuple[int, int]]:
+        if first.acquire(blocking=False):  # and is never released: the block of this thread will not be hashed
+            raise RuntimeError("nobody expected this")
+        return []
+
+    monkeypatch.setattr("scanner.detect.matcher.Matcher.find", find)
+    before = threading.active_count()
+
+    with pytest.raises(RuntimeError, match="nobody expected this"):
+        run(Blobs([layer(1, 20)]), ruleset, 4)
+
+    assert threading.active_count() == before

@@ -1,5 +1,6 @@
 """The whole path, on images that real builders made."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from scanner.detect.ruleset import Ruleset
 from scanner.finding import Finding, ImageReport, Occurrence
 from scanner.scan import Scanner
 from tests.conftest import ROOT, SAMPLES
+from tests.image.archives import Layout, docker_archive, tar_of_files, write_folder, write_tar
 
 LESSONS = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
 
@@ -157,3 +159,28 @@ def test_a_blob_that_no_manifest_names_is_told_if_something_is_in_it(tmp_path: P
 
     assert (left.kind, len(left.layers)) == ("unreferenced", 10)
     assert {f.signature.provider.id for f in left.findings} >= {"gitlab", "docker", "newrelic"}
+
+
+def _mismatches(path: Path, ruleset: Ruleset, *, check_diff_ids: bool = False) -> list[str]:
+    (image,) = Scanner(ruleset, b"k", check_diff_ids=check_diff_ids).scan(str(path))
+    return [skip.reason.partition(":")[0] for skip in image.coverage.skipped]
+
+
+def test_the_diff_id_of_a_layer_that_its_digest_vouches_for_is_checked_when_asked(
+    tmp_path: Path, ruleset: Ruleset
+) -> None:
+    layout = Layout()
+    blob = layout.blob(gzip.compress(tar_of_files({"a": b"1"})), "application/vnd.oci.image.layer.v1.tar+gzip")
+    made = layout.image(tar_of_files({"a": b"another"}), layers=[blob])
+    path = write_folder(tmp_path / "layout", layout.done(made))
+
+    assert _mismatches(path, ruleset) == []
+    assert _mismatches(path, ruleset, check_diff_ids=True) == ["diff_id does not match"]
+
+
+def test_the_diff_id_of_a_layer_without_a_digest_is_always_checked(tmp_path: Path, ruleset: Ruleset) -> None:
+    files = docker_archive((["a:1"], [tar_of_files({"a": b"1"})]))
+    name = next(name for name in files if name.endswith("layer.tar"))
+    files[name] = gzip.compress(tar_of_files({"a": b"another"}))
+
+    assert _mismatches(write_tar(tmp_path / "image.tar", files), ruleset) == ["diff_id does not match"]

@@ -268,7 +268,7 @@ def _rejected(
         column=start - line_start,
         path=region.path,
     )
-    return any(FILTERS[name](candidate) for name in sig.filters)
+    return any(judges(candidate) for name, judges in FILTERS.items() if name in sig.filters)
 
 
 def _resolve(hits: Iterator[Hit]) -> list[Hit]:

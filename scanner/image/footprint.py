@@ -26,10 +26,9 @@ class Touch:
     directory: bool
 
 
-def _key(path: bytes) -> int:
-    # The interpreter's keyed hash: an image cannot choose names that collide, and eight bytes a member are
-    # what makes an image of ten million files fit.
-    return hash(path) & 0xFFFFFFFFFFFFFFFF
+# The interpreter's keyed hash: an image cannot choose names that collide, and eight bytes a member are what makes an
+# image of ten million files fit.
+_key = hash
 
 
 @dataclass
@@ -45,19 +44,22 @@ class Footprint:
     whiteouts: set[bytes] = field(default_factory=set)
     opaques: set[bytes] = field(default_factory=set)
     links: dict[bytes, list[bytes]] = field(default_factory=dict)
-    _keys: "array[int]" = field(default_factory=lambda: array("Q"))
+    _keys: "array[int]" = field(default_factory=lambda: array("q"))
     _directories: bytearray = field(default_factory=bytearray)
 
     def extend(self, members: Sequence[Member]) -> None:
         """Notes members; call for all, in the order of the stream."""
-        self._keys.extend([_key(member.name) for member in members])
-        self._directories.extend([member.kind == DIRECTORY for member in members])
-        for member in members:
-            name = member.name
-            if WHITEOUT in name and is_whiteout(name):
-                self._whiteout(name)
-            elif member.kind == HARD_LINK:
-                self.links.setdefault(normalise(member.link), []).append(name)
+        names = [member.name for member in members]
+        kinds = [member.kind for member in members]
+        self._keys.extend(map(_key, names))
+        self._directories.extend(map(DIRECTORY.__eq__, kinds))
+        # One search through all names, since hardly any member is either.
+        if WHITEOUT in b"\0".join(names) or HARD_LINK in kinds:
+            for member in members:
+                if is_whiteout(member.name):
+                    self._whiteout(member.name)
+                elif member.kind == HARD_LINK:
+                    self.links.setdefault(normalise(member.link), []).append(member.name)
 
     def _whiteout(self, name: bytes) -> None:
         folder, slash, base = name.rpartition(b"/")

@@ -63,6 +63,15 @@ def _summary(summary: Summary) -> dict[str, Any]:
     }
 
 
+_TEXT = 4096
+"""Characters of an instruction that are told with each place; the history has it whole. Otherwise a RUN of a thousand
+secrets would be there a thousand times."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT else f"{text[:_TEXT]}… ({len(text)} characters)"
+
+
 class _Form:
     """Fills in the form. One method a JSON object, in the order of the schema."""
 
@@ -109,7 +118,7 @@ class _Form:
         stage, lines = instruction.stage, instruction.dockerfile
         return {
             "keyword": self._text(instruction.keyword),
-            "text": self.hide(instruction.text),
+            "text": _cut(self.hide(instruction.text)),
             "history_index": instruction.history_index,
             "stage": self.hide(stage) if isinstance(stage, str) else stage,
             "dockerfile": lines

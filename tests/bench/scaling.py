@@ -37,6 +37,7 @@ class Growth:
     name: str
     unit: str
     layers: Callable[[int], Iterator[bytes]]
+    run: Callable[[int], str] | None = None  # a RUN instruction in the history
 
 
 def tar(files: Iterator[tuple[str, bytes]]) -> bytes:
@@ -93,11 +94,17 @@ GROWTHS = (
         "32 layers, a secret each",
         lambda n: (tar(iter([("etc/s", _tokens(1, b"T%d=" % i))])) for i in range(32 * n)),
     ),
+    Growth(
+        "hits, one instruction",
+        "a RUN with 100 more",
+        lambda _: iter([tar(iter([("empty", b"")]))]),
+        lambda n: "RUN /bin/sh -c deploy " + _tokens(100 * n, b"T=").decode().replace("\n", " ") + " # buildkit",
+    ),
 )
 
 
-def write_image(path: Path, layers: Iterator[bytes]) -> None:
-    """A docker archive of these layers, with a history entry for each."""
+def write_image(path: Path, layers: Iterator[bytes], run: str = "") -> None:
+    """A docker archive of these layers, with a history entry for each, and one for ``run``."""
     with tarfile.open(path, "w") as archive:
 
         def add(name: str, data: bytes) -> None:
@@ -109,7 +116,11 @@ def write_image(path: Path, layers: Iterator[bytes]) -> None:
         for index, data in enumerate(layers):
             names.append(f"{index:064x}.tar")
             add(names[-1], data)
-        history = [{"created_by": f"COPY l{index} / # buildkit"} for index in range(len(names))]
+        history: list[dict[str, object]] = [
+            {"created_by": f"COPY l{index} / # buildkit"} for index in range(len(names))
+        ]
+        if run:
+            history.append({"created_by": run, "empty_layer": True})
         # Without diff_ids nothing is compared, which costs nothing either way: they are hashed all the same.
         add("config.json", json.dumps({"history": history, "rootfs": {"type": "layers", "diff_ids": []}}).encode())
         add("manifest.json", json.dumps([{"Config": "config.json", "RepoTags": [], "Layers": names}]).encode())
@@ -152,7 +163,7 @@ def main() -> None:
                 continue
             seconds = []
             for steps in STEPS:
-                write_image(path, growth.layers(steps))
+                write_image(path, growth.layers(steps), growth.run(steps) if growth.run else "")
                 seconds.append(cpu_seconds(path) - start)
             ratio = seconds[-1] / max(seconds[-2], 1e-3)
             row = " | ".join(f"{s:.2f} s" for s in seconds)

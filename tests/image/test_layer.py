@@ -426,3 +426,38 @@ def test_a_layer_of_thousands_of_gzip_members_is_one() -> None:
     blob = b"".join(gzip.compress(piece) for piece in chunks(plain, 512))
     result = reassemble(blob, plain)
     assert (entries_by_tarfile(plain), []) == (result.entries, result.reasons)
+
+
+def test_what_gives_nothing_when_decompressed_is_hashed_and_not_kept() -> None:
+    plain = tar_of_files({"a": b"text\n"})
+    blob = gzip.compress(b"") * 600_000 + gzip.compress(plain)  # 12 MB that are nothing
+
+    tracemalloc.start()
+    result = reassemble(blob, plain)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (sha256(blob), sha256(plain)) == (result.layer.digest, result.layer.diff_id)
+    assert peak < 12_000_000
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_a_layer_that_is_damaged_far_inside_gives_all_before_the_damage(codec: str) -> None:
+    words = random.Random(2).choices([b"%d " % number for number in range(5000)], k=1_500_000)
+    blob = bytearray(COMPRESSORS[codec](tar_of_files({"a": b"".join(words)})))
+    size = sum(map(len, words))
+    damage = len(blob) * 6 // 10
+    blob[damage : damage + 64] = bytes(64)
+    layer = Layer(io.BytesIO(blob), 512, 512)
+
+    assert sum(block.high - block.low for block in layer.blocks()) == layer.bytes > 0.5 * size
+    assert "stream is damaged" in layer.problems[0].reason
+    assert sha256(bytes(blob)) == layer.digest
+
+
+def test_a_layer_without_diff_id_is_hashed_as_stored_only() -> None:
+    blob = gzip.compress(tar_of_files({"a": b"text\n"}))
+    layer = Layer(io.BytesIO(blob), 512, 512, with_diff_id=False)
+
+    assert [member.name for block in layer.blocks() for member in block.members] == [b"a"]
+    assert (sha256(blob), "") == (layer.digest, layer.diff_id)

@@ -163,6 +163,12 @@ def test_an_instruction_without_a_keyword_has_none() -> None:
     assert told["images"][0]["findings"][0]["introduced_by"]["keyword"] is None
 
 
+def test_an_endless_instruction_is_cut_with_its_length() -> None:
+    told = to_json(report(image(finding(introduced_by=replace(COPY, text="RUN " + "x" * 9996)))), show_secrets=False)
+
+    assert told["images"][0]["findings"][0]["introduced_by"]["text"] == "RUN " + "x" * 4092 + "… (10000 characters)"
+
+
 def test_the_reference_is_the_first_of_all() -> None:
     told = to_json(report(image(references=("a:1", "b:1"))), show_secrets=False)["images"][0]
 
