@@ -14,6 +14,8 @@ from tests.bench.trees import MIB
 
 FORMS = ("gzip", "zstd", "plain")
 """How layers are stored."""
+ALONE = "one layer"
+"""The form of an image that has only the largest layer, as gzip."""
 _SUFFIX = {"gzip": "+gzip", "zstd": "+zstd", "plain": ""}
 
 

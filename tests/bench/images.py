@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.bench.archive import COMPRESS, FORMS, regular, save, sha256
+from tests.bench.archive import ALONE, COMPRESS, FORMS, regular, save, sha256
 from tests.bench.plant import Plant
 from tests.bench.trees import MIB, Tree
 
@@ -51,6 +51,7 @@ class Images:
         content: bytes of the files in the layers.
         files: how many they are.
         layers: names of the layers, base first.
+        alone: name of the one that is an image of its own too.
         sample: bytes of the files in the sample.
         population: bytes of the files that it was taken from: all but large ones.
     """
@@ -61,6 +62,7 @@ class Images:
     content: int
     files: int
     layers: tuple[str, ...]
+    alone: str
     sample: int
     population: int
 
@@ -144,13 +146,17 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
         content, files = content + written[0], files + written[1]
     (folder / "tree" / "config.json").write_bytes(config)
     planted, sample, population = _sample(folder, planted, [f"{n}-{layer.name}" for n, layer in enumerate(layers)])
-    stored = {}
+    stored, alone = {}, ""
     for form in FORMS:
         told(f"compressing: {form}")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             blobs = list(pool.map(lambda layer, form=form: COMPRESS[form](layer.tar), layers))
         stored[form] = sum(blob.stat().st_size for blob in blobs)
         save(folder / f"{form}.tar", form, config, blobs)
+        if form == "gzip":
+            blob, layer = max(zip(blobs, layers, strict=True), key=lambda pair: pair[0].stat().st_size)
+            save(folder / f"{ALONE}.tar", form, _config([layer], ()), [blob])
+            alone = layer.name
         for blob in blobs:
             if form != "plain":
                 blob.unlink()
@@ -162,6 +168,7 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
         "content": content,
         "files": files,
         "layers": [layer.name for layer in layers],
+        "alone": alone,
         "sample": sample,
         "population": population,
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.bench.archive import ALONE, FORMS
 from tests.bench.images import Planted
 from tests.bench.trees import ClientError, Skipped, run_client
 
@@ -130,7 +131,7 @@ _FLOOR = Program(
     package="",
     executable=sys.executable,
     arguments=(str(Path(__file__).with_name("floor.py")), "{target}", "1"),
-    forms=("gzip", "zstd", "plain"),
+    forms=(*FORMS, ALONE),
     note="isal, zstandard, read; one thread",
 )
 _LAYERLEAK = Program(
@@ -139,7 +140,7 @@ _LAYERLEAK = Program(
     package="",
     executable=str(Path(sys.executable).with_name("layerleak")),
     arguments=("scan", "--format", "json", "--no-fail", "{target}"),
-    forms=("gzip", "zstd", "plain"),
+    forms=(*FORMS, ALONE),
     parse=_layerleak,
     counted=("scan", "--format", "json", "--no-fail", "--show-secrets", "{target}"),
 )
@@ -174,6 +175,7 @@ PROGRAMS = (
         key="floor-threads",
         title="only decompress, threads",
         arguments=(*_FLOOR.arguments[:-1], str(os.cpu_count() or 1)),
+        forms=FORMS,
         note="a thread a layer, as many as cores",
     ),
     _LAYERLEAK,
@@ -183,6 +185,15 @@ PROGRAMS = (
         title="layerleak --jobs 1",
         arguments=(*_LAYERLEAK.arguments[:-1], "--jobs", "1", "{target}"),
         counted=(*_LAYERLEAK.counted[:-1], "--jobs", "1", "{target}"),
+    ),
+    replace(
+        _LAYERLEAK,
+        key="layerleak-diff-ids",
+        title="layerleak --check-diff-ids",
+        arguments=(*_LAYERLEAK.arguments[:-1], "--check-diff-ids", "{target}"),
+        forms=("gzip", "zstd"),
+        counted=(*_LAYERLEAK.counted[:-1], "--check-diff-ids", "{target}"),
+        note="hashes also the uncompressed tar of layers whose own digest is checked",
     ),
     _KINGFISHER,
     replace(

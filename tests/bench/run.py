@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -19,7 +19,8 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench import images, measure, plant, programs, table, trees
-from tests.bench.images import Images
+from tests.bench.archive import ALONE, FORMS
+from tests.bench.images import Images, Planted
 from tests.bench.measure import Measured, Run
 from tests.bench.programs import Program
 from tests.bench.table import Results, Row
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for skip in skipped:
         _say(f"skipped: {skip.name}: {skip.reason}")
     # Another choice of trees is another image.
-    name = "-".join(["images", options.size, *(f"without-{skip.name}" for skip in skipped)])
+    name = "-".join(["image", options.size, *(f"without-{skip.name}" for skip in skipped)])
     made = images.compose(work / name, have, plant.plants(), _say)
     ready: list[Program] = []
     for program in programs.PROGRAMS:
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ready.append(got)
     bench = Bench(made, work, options.runs, options.limit)
     rows = bench.run(ready)
-    results = Results(_header(made, options.size, ready), rows, made.planted, tuple(skipped), options.limit)
+    header = _header(made, options.size, ready)
+    results = Results(header, rows, made.planted, tuple(skipped), options.limit, tuple(bench.stages(ready)))
     text = table.markdown(results)
     (work / f"{options.size}.md").write_text(text)
     (work / f"{options.size}.json").write_text(table.as_json(results))
@@ -120,9 +122,23 @@ class Bench:
                 _say(f"run {turn + 1}: {program.title}, {source}: {run.wall:.2f} s, {run.cpu:.2f} s CPU ({run.code})")
         return tuple(self._row(program, source, taken[program.key, source]) for program, source in pairs)
 
+    def stages(self, ready: list[Program]) -> Iterator[tuple[str, str]]:
+        """Where layerleak spends its time, by form, if it is among the programs."""
+        for program in ready:
+            for form in FORMS if program.key == "layerleak" else ():
+                out = self._out / f"stages-{form}.out"
+                command = (*program.command(self._target(form), out), "--profile", "--jobs", "1")
+                measure.run(command, self._home, out, self._limit)
+                yield form, out.with_suffix(".log").read_text().rstrip()
+
     def _target(self, source: str) -> Path:
         special = {"files": self._made.tree, "sample": self._made.sampled}
         return special.get(source) or self._made.archive(source)
+
+    def _holds(self, source: str, each: Planted) -> bool:
+        if source == "sample":
+            return each.sampled
+        return source != ALONE or each.plant.layer == self._made.alone
 
     def _report(self, program: Program, source: str) -> Path:
         return self._out / f"{program.key}-{source}.json"
@@ -141,7 +157,7 @@ class Bench:
 
     def _row(self, program: Program, source: str, runs: list[Run]) -> Row:
         report = self._report(program, source)
-        sought = {n for n, each in enumerate(self._made.planted) if source != "sample" or each.sampled}
+        sought = {n for n, each in enumerate(self._made.planted) if self._holds(source, each)}
         if program.counted:
             out = report.with_name(f"{program.key}-{source}-counted.json")
             command = program.command(self._target(source), out, program.counted)

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.bench.archive import FORMS
+from tests.bench.archive import ALONE, FORMS
 from tests.bench.images import Planted
 from tests.bench.measure import Measured
 from tests.bench.plant import PLACES
@@ -22,7 +22,7 @@ class Row:
         key: of the program.
         title: of the program.
         version: of the program.
-        source: what it read: "gzip", "zstd", "plain" (an archive), "files" or "sample".
+        source: what it read: "gzip", "zstd", "plain", "one layer" (an archive), "files" or "sample".
         measured: its runs.
         share: the part that it read of the bytes it is to be judged by; times are divided by it.
         found: numbers of the planted secrets it found; None where it looks for none.
@@ -61,6 +61,7 @@ class Results:
         planted: the secrets.
         skipped: what there is not, and why.
         limit: seconds a run may take.
+        stages: for each form, what layerleak's ``--profile`` says of a run with one thread.
     """
 
     header: tuple[str, ...]
@@ -68,6 +69,7 @@ class Results:
     planted: tuple[Planted, ...]
     skipped: tuple[Skipped, ...] = ()
     limit: float = 900
+    stages: tuple[tuple[str, str], ...] = ()
     base: dict[str, Row] = field(init=False, default_factory=dict)
     ours: dict[str, Row] = field(init=False, default_factory=dict)
 
@@ -103,6 +105,8 @@ def markdown(results: Results) -> str:
     missed = list(_missed(results))
     if missed:
         lines += ["", "## What was missed, by place", "", *missed]
+    for form, text in results.stages:
+        lines += ["", f"## Where layerleak's time goes, one thread, {form}", "", "```", text, "```"]
     if results.skipped:
         lines += ["", "## Not measured", "", *(f"- {skip.name}: {skip.reason}" for skip in results.skipped)]
     return "\n".join(lines) + "\n"
@@ -132,7 +136,7 @@ def _about(row: Row) -> str:
 
 def _against(row: Row, base: dict[str, Row]) -> dict[str, Row]:
     """What a row is compared with: its own form; programs that read files with gzip and with plain."""
-    forms = (row.source,) if row.source in FORMS else ("gzip", "plain")
+    forms = (row.source,) if row.source in (*FORMS, ALONE) else ("gzip", "plain")
     return {form: base[form] for form in forms if form in base}
 
 
