@@ -1,13 +1,14 @@
 """Where raw hits lie, before anybody asks what they mean: in a file of a layer, or in a field of a document."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scanner.detect.matcher import Hit
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
 from scanner.image.oci import Document, Image
+from scanner.image.packages import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class FileHit:
         ordinal: the file's place among the members of the layer.
         offset: of the secret in the file, in bytes.
         line: on which it starts, from 1; 0 in a file that is no text.
+        content: of the file, if all of it lay in one block.
     """
 
     hit: Hit
@@ -27,6 +29,7 @@ class FileHit:
     ordinal: int
     offset: int
     line: int
+    content: Content | None = None
 
     @property
     def path(self) -> str:
@@ -51,6 +54,10 @@ class FieldHit:
     line: int = 0
 
 
+Records = Mapping[bytes, bytes]
+"""Content of databases, by path."""
+
+
 @dataclass(frozen=True)
 class LayerScan:
     """What one pass over a layer's blob gave.
@@ -64,6 +71,7 @@ class LayerScan:
         hits: in the order of the stream.
         footprint: which paths it writes and removes.
         problems: what could not be read.
+        records: content of package managers' databases, by path.
     """
 
     digest: str
@@ -74,6 +82,7 @@ class LayerScan:
     hits: tuple[FileHit, ...]
     footprint: Footprint
     problems: tuple[Problem, ...]
+    records: Records = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

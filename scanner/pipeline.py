@@ -16,6 +16,7 @@ from scanner.detect.ruleset import Ruleset
 from scanner.hits import FileHit, LayerScan
 from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
 from scanner.image.oci import is_digest
+from scanner.image.packages import Content
 from scanner.image.source import Source
 from scanner.profile import Profile
 
@@ -217,6 +218,7 @@ def _scan(work: _Work) -> LayerScan:
         hits=tuple(hit for number in sorted(work.hits) for hit in work.hits[number]),
         footprint=layer.footprint,
         problems=tuple(layer.problems),
+        records={path: bytes(content) for path, content in layer.records.items()},
     )
 
 
@@ -232,7 +234,13 @@ def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
     if not ends:
         return
     lines, spans = Lines(block), block.spans
+    contents: dict[int, Content] = {}
     for hit in matcher.confirm(block.data, spans, ends, block.low, block.high):
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
-        yield FileHit(hit, span.member.name, span.member.ordinal, offset, lines.at(span, hit.start))
+        member = span.member
+        whole = span.end - span.start == member.size
+        if whole and member.ordinal not in contents:
+            contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
+        line = lines.at(span, hit.start)
+        yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))

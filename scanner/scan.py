@@ -142,7 +142,7 @@ def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:
         yield Skip(where, "blob is missing from the target", max(0, ref.size))
         return
     for problem in scan.problems:
-        yield Skip(where, problem.reason, problem.lost)
+        yield Skip(where, problem.reason, problem.lost, problem.complete)
     if ref.digest.startswith("sha256:") and ref.digest != scan.digest:
         yield Skip(where, f"digest does not match: the blob's is {scan.digest}", 0, complete=True)
     if scan.diff_id and ref.diff_id.startswith("sha256:") and ref.diff_id != scan.diff_id:

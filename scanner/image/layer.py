@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 from scanner.errors import FormatError
 from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
 from scanner.image.footprint import Footprint
+from scanner.image.packages import MAX_RECORD, is_record
 from scanner.image.tar import BLOCK, REGULAR, Member, TarWalker
 
 STEP = 1 << 20
@@ -113,10 +114,12 @@ class Problem:
     Attributes:
         reason: in a few words.
         lost: bytes that were not looked at; 0 where all was.
+        complete: whether all was scanned nevertheless.
     """
 
     reason: str
     lost: int = 0
+    complete: bool = False
 
 
 _HELD = 1 << 22
@@ -261,6 +264,7 @@ class Layer:
         bytes: uncompressed bytes read.
         problems: what could not be read, in the order of the stream.
         footprint: which paths were written and removed by the members walked so far.
+        records: content of the package managers' databases among them, by path.
         seconds: spent so far, by stage: read, digest (of the blob), decompress, walk, hash (of the tar).
     """
 
@@ -290,6 +294,8 @@ class Layer:
         self.bytes = 0
         self.problems: list[Problem] = []
         self.footprint = Footprint()
+        self.records: dict[bytes, bytearray] = {}
+        self._recording: list[Member] = []
 
     @property
     def block_size(self) -> int:
@@ -430,6 +436,7 @@ class Layer:
             else:
                 self._forget(data, offset, len(data) - self._carry)
             self.footprint.extend(members)
+            self._record(stretch, members)
             self.seconds["walk"] += perf_counter() - started
         return Block(data, offset, stretch.fresh, stretch.low, stretch.high, tuple(members), shown, line)
 
@@ -472,6 +479,25 @@ class Layer:
             start = max(0, start)
             # In what is no text there are no lines to count, which saves a pass over every large binary.
             self._line = line + data.count(b"\n", start, dropped) if line and is_text(data, start, dropped) else 0
+
+    def _record(self, stretch: Stretch, members: list[Member]) -> None:
+        """Keeps what package managers noted, for those who ask later who owns a file."""
+        for member in members:
+            if is_record(member.name) and member.size:
+                self.records[member.name] = bytearray()
+                self._recording.append(member)
+        going_on = []
+        for member in self._recording:
+            start = member.offset - stretch.offset
+            end = start + member.size
+            kept = self.records[member.name]
+            kept += memoryview(stretch.data)[max(start, stretch.fresh) : max(0, end)]
+            if sum(map(len, self.records.values())) > MAX_RECORD:
+                del self.records[member.name]
+                self.problems.append(Problem(f"{member.path}: package database too large to be read", complete=True))
+            elif end > len(stretch.data):
+                going_on.append(member)
+        self._recording = going_on
 
     def _check_end(self) -> None:
         missing = self._walker.next_header - self.bytes

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from scanner.detect.matcher import Hit
 from scanner.finding import Finding, Instruction, Occurrence, fingerprint
@@ -9,6 +10,7 @@ from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
 from scanner.trace.lifecycle import File, fates
+from scanner.trace.ownership import Ownership
 
 _HISTORY_FIELD = "/history/"
 
@@ -33,12 +35,10 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
         attribution: of the same image.
         key: that fingerprints are made with.
     """
-    hits: dict[bytes, list[Hit]] = defaultdict(list)
-    occurrences: dict[bytes, list[Occurrence]] = defaultdict(list)
-    for hit, occurrence in _occurrences(scan, attribution):
-        hits[hit.canonical].append(hit)
-        occurrences[hit.canonical].append(occurrence)
-    found = [_finding(hits[value], occurrences[value], key) for value in hits]
+    places: dict[bytes, list[_Place]] = defaultdict(list)
+    for place in _places(scan, attribution):
+        places[place.hit.canonical].append(place)
+    found = [_finding(same, key) for same in places.values()]
     return tuple(sorted(found, key=_order))
 
 
@@ -53,10 +53,18 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
     )
 
 
-def _occurrences(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
+class _Place(NamedTuple):
+    """A hit, where it is, and why it is public knowledge there, if it is."""
+
+    hit: Hit
+    occurrence: Occurrence
+    public: str | None
+
+
+def _places(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     yield from _files(scan, attribution)
     for field_hit in scan.fields:
-        yield field_hit.hit, _field(field_hit, attribution)
+        yield _Place(field_hit.hit, _field(field_hit, attribution), field_hit.hit.downgraded)
 
 
 def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
@@ -81,7 +89,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
     )
 
 
-def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occurrence]]:
+def _files(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     places: list[tuple[FileHit, File]] = []
     for index, layer in enumerate(scan.layers):
         for found in layer.hits if layer else ():
@@ -91,9 +99,11 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[tuple[Hit, Occ
             links = layer.footprint.links.get(found.name, ())[:MAX_LINKS] if layer else ()
             places += [(found, (index, name, _LAST)) for name in links]
     known = fates(scan.layers, {file for _, file in places}) if scan.image.kind in ("image", "filesystem") else {}
+    ownership = Ownership(scan.layers)
     for found, file in places:
         index, name, _ = file
-        yield found.hit, _file(scan, attribution, index, found, name, known.get(file))
+        occurrence = _file(scan, attribution, index, found, name, known.get(file))
+        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found))
 
 
 _LAST = 1 << 62
@@ -121,8 +131,12 @@ def _file(
     )
 
 
-def _finding(hits: list[Hit], occurrences: list[Occurrence], key: bytes) -> Finding:
+def _finding(places: list[_Place], key: bytes) -> Finding:
+    hits = [place.hit for place in places]
+    occurrences = [place.occurrence for place in places]
     best = min(hits, key=lambda hit: hit.rank)
+    # What is public in one place and not in another is somebody's secret that looks like it, or a leak.
+    public = all(place.public for place in places)
     return Finding(
         signature=best.signature,
         secret=best.secret,
@@ -130,7 +144,7 @@ def _finding(hits: list[Hit], occurrences: list[Occurrence], key: bytes) -> Find
         severity=best.signature.severity,
         confidence=best.confidence,
         proof=best.proof,
-        downgraded=best.downgraded,
+        downgraded=next(place.public for place in places if place.hit is best) if public else None,
         introduced_by=_introduced_by(occurrences),
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),

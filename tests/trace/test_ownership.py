@@ -1,0 +1,48 @@
+"""Secrets in files that a package brought: told, with the package's name, and not counted."""
+
+import hashlib
+from pathlib import Path
+
+from scanner.detect.ruleset import Ruleset
+from scanner.finding import Finding
+from scanner.scan import Scanner
+from tests.image.archives import docker_archive, tar_of_files, write_tar
+
+KEY = b"aws_secret_access_key = q0dJf8mVx3bWnZ7Rk2sTyLh5Gc9PaEu4iXoM1vBd\n"
+SUMS = f"{hashlib.md5(KEY).hexdigest()}  usr/share/acme/key.ini\n".encode()
+DATABASE = "var/lib/dpkg/info/acme.md5sums"
+
+
+def found(tmp_path: Path, ruleset: Ruleset, *layers: dict[str, bytes]) -> Finding:
+    files = docker_archive((["a:1"], [tar_of_files(layer) for layer in layers]))
+    (image,) = Scanner(ruleset, b"k").scan(str(write_tar(tmp_path / "image.tar", files)))
+    (finding,) = image.findings
+    return finding
+
+
+REASON = "in an unchanged file of Debian package acme"
+
+
+def test_a_secret_in_an_unchanged_file_of_a_package_is_downgraded(tmp_path: Path, ruleset: Ruleset) -> None:
+    assert found(tmp_path, ruleset, {"usr/share/acme/key.ini": KEY, DATABASE: SUMS}).downgraded == REASON
+
+
+def test_the_database_may_lie_in_a_later_layer(tmp_path: Path, ruleset: Ruleset) -> None:
+    assert found(tmp_path, ruleset, {"usr/share/acme/key.ini": KEY}, {DATABASE: SUMS}).downgraded == REASON
+
+
+def test_the_database_may_have_been_replaced_since(tmp_path: Path, ruleset: Ruleset) -> None:
+    assert (
+        found(tmp_path, ruleset, {"usr/share/acme/key.ini": KEY, DATABASE: SUMS}, {DATABASE: b""}).downgraded == REASON
+    )
+
+
+def test_a_changed_file_of_a_package_counts(tmp_path: Path, ruleset: Ruleset) -> None:
+    assert found(tmp_path, ruleset, {"usr/share/acme/key.ini": b"# ours\n" + KEY, DATABASE: SUMS}).downgraded is None
+
+
+def test_the_same_secret_in_a_file_of_nobody_counts(tmp_path: Path, ruleset: Ruleset) -> None:
+    finding = found(tmp_path, ruleset, {"usr/share/acme/key.ini": KEY, DATABASE: SUMS, "srv/key.ini": KEY})
+
+    assert finding.downgraded is None
+    assert [place.path for place in finding.occurrences] == ["usr/share/acme/key.ini", "srv/key.ini"]
