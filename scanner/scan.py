@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scanner.contents import complete
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
@@ -68,6 +69,7 @@ class Scanner:
             )
             scans = pipeline.run(source)
             images, skips = source.images()
+            scans = complete(source, scans)
         matcher = Matcher(self.ruleset, self.profile)
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():

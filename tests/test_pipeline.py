@@ -51,6 +51,9 @@ class Blobs:
     def images(self) -> tuple[list[Image], list[Skip]]:
         return [], []
 
+    def again(self, name: str) -> BinaryIO | None:
+        return None
+
 
 class _Noted(io.BytesIO):
     """A stream that knows whether it was read to its end."""

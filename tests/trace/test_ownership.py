@@ -1,7 +1,11 @@
 """Secrets in files that a package brought: told, with the package's name, and not counted."""
 
+import gzip
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from scanner.detect.ruleset import Ruleset
 from scanner.finding import Finding
@@ -46,3 +50,18 @@ def test_the_same_secret_in_a_file_of_nobody_counts(tmp_path: Path, ruleset: Rul
 
     assert finding.downgraded is None
     assert [place.path for place in finding.occurrences] == ["usr/share/acme/key.ini", "srv/key.ini"]
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("changed", [b"", b"# ours\n"])
+def test_a_file_larger_than_a_block_is_read_again(
+    tmp_path: Path, ruleset: Ruleset, compress: Callable[[bytes], bytes], changed: bytes
+) -> None:
+    big = b"# settings of acme\n" * 200_000 + KEY + b"# end\n" * 100_000
+    sums = f"{hashlib.md5(big).hexdigest()}  usr/share/acme/key.ini\n".encode()
+    path = tmp_path / "rootfs.tar"
+    path.write_bytes(compress(tar_of_files({"usr/share/acme/key.ini": big + changed, DATABASE: sums, "z": b"x"})))
+
+    (image,) = Scanner(ruleset, b"k").scan(str(path))
+
+    assert [finding.downgraded for finding in image.findings] == [None if changed else REASON]

@@ -51,6 +51,9 @@ class Source(Protocol):
     def images(self) -> tuple[list[Image], list[Skip]]:
         """The images of the target, and what of it could not be read; complete once `blobs` is exhausted."""
 
+    def again(self, name: str) -> BinaryIO | None:
+        """A blob that `blobs` gave, anew; None if it has gone by for good. Who gets a stream closes it."""
+
 
 def _resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
     """The images of a container; None if it is none that holds images."""
@@ -148,6 +151,13 @@ class _SeekableSource:
         """The images, and what of the container could not be read."""
         return self._images, self._skips
 
+    def again(self, name: str) -> BinaryIO | None:
+        """A layer anew."""
+        try:
+            return self._container.open(name)
+        except FormatError:
+            return None
+
 
 class _FilesystemSource:
     """A tar that holds no image: what ``docker export`` writes, or a layer by itself."""
@@ -167,6 +177,13 @@ class _FilesystemSource:
         """One image of one layer, without a config."""
         layer = LayerRef(0, self._path.name, size=self.size)
         return [Image("filesystem", references=(self._path.name,), layers=(layer,))], []
+
+    def again(self, name: str) -> BinaryIO | None:
+        """The file anew."""
+        try:
+            return cast(BinaryIO, self._path.open("rb", buffering=0))
+        except OSError:
+            return None
 
 
 _STRANGE = 8
@@ -211,6 +228,10 @@ class _StreamedSource:
             return self._filesystem.images()
         images, skips = self._resolved or ([], [])
         return images, [*self._container.skips, *skips]
+
+    def again(self, name: str) -> BinaryIO | None:
+        """Only what turned out to be one layer."""
+        return self._filesystem.again(name) if self._filesystem else None
 
 
 @contextmanager
@@ -287,6 +308,10 @@ class _Chosen:
                 f"{self._target}: no image goes by {self._named}; there is {', '.join(names) or 'no name'}"
             )
         return chosen, skips
+
+    def again(self, name: str) -> BinaryIO | None:
+        """The source's."""
+        return self._source.again(name)
 
     def _goes_by(self, reference: str) -> bool:
         # skopeo writes docker.io/library/alpine:3 where it was asked for alpine:3.

@@ -1,0 +1,62 @@
+"""Reads layers again for the digests of large files with hits, where a package says that it brought them.
+
+A file that fits into one block has its digests from the pass over the layer. A larger one has not: by the time a hit
+is found in it, the block with its beginning is gone. They are few, so their layers go by once more.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import BinaryIO
+
+from scanner.hits import LayerScan
+from scanner.image.layer import Layer
+from scanner.image.packages import Content, owned
+from scanner.image.source import Source
+
+
+def complete(source: Source, scans: Mapping[str, LayerScan]) -> dict[str, LayerScan]:
+    """The scans, with the digests of files that packages claim to own; where a blob cannot be read again, without.
+
+    Args:
+        source: that the scans are of, all of whose blobs have gone by.
+        scans: by the names of the blobs.
+    """
+    unknown = frozenset(found.name for scan in scans.values() for found in scan.hits if found.content is None)
+    claimed: dict[bytes, set[str]] = {}
+    for scan in scans.values() if unknown else ():
+        for item in owned(scan.records, unknown):
+            claimed.setdefault(item.path, set()).add(item.algorithm)
+    return {name: _complete(source, name, scan, claimed) for name, scan in scans.items()}
+
+
+def _complete(source: Source, name: str, scan: LayerScan, claimed: Mapping[bytes, set[str]]) -> LayerScan:
+    wanted = {
+        found.ordinal: claimed[found.name] for found in scan.hits if found.content is None and found.name in claimed
+    }
+    stream = source.again(name) if wanted else None
+    if stream is None:
+        return scan
+    with stream:
+        contents = _contents(stream, wanted)
+    hits = (replace(found, content=found.content or contents.get(found.ordinal)) for found in scan.hits)
+    return replace(scan, hits=tuple(hits))
+
+
+def _contents(stream: BinaryIO, wanted: Mapping[int, set[str]]) -> dict[int, Content]:
+    """Digests of members, by their ordinals; of those that were read whole."""
+    hashes = {
+        ordinal: {name: hashlib.new(name, usedforsecurity=False) for name in names} for ordinal, names in wanted.items()
+    }
+    found: dict[int, Content] = {}
+    for block in Layer(stream, 0, 0, with_diff_id=False).blocks():
+        for span in block.spans:
+            member = span.member
+            for made in hashes.get(member.ordinal, {}).values():
+                made.update(memoryview(block.data)[max(span.start, block.fresh) : span.end])
+            if member.ordinal in hashes and block.offset + span.end == member.offset + member.size:
+                digests = {name: made.hexdigest() for name, made in hashes[member.ordinal].items()}
+                found[member.ordinal] = Content(digests)
+        if len(found) == len(wanted):
+            break
+    return found
