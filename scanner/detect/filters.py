@@ -274,7 +274,7 @@ _PACKAGES = re.compile(
 )
 _TESTS = re.compile(
     r"(?:^|/)(?:tests?|testing|testdata|__tests__|spec|fixtures|examples?|docs?|man\d?|demos?|mock(?:s|_\w+)?)/|(?:^|/)examples?[^/]*$|_test\.\w+$|"
-    r"(?:^|/)test_[^/]*$|\.(?:test|spec)\.\w+$|(?:^|/)(?:README|CHANGELOG|CHANGES|NEWS)[^/]*$|\.(?:md|rst|pod|html?)$",
+    r"(?:^|/)test_[^/]*$|\.(?:test|spec)\.\w+$|(?:^|/)(?:README|CHANGELOG|CHANGES|NEWS)[^/]*$|\.(?:md|rst|pod|html?)$|\.examples?\.\w+$|\.d\.[cm]?ts$",
     re.IGNORECASE,
 )
 _RUN = re.compile(r"[A-Z]?[a-z]{3,}|(?<![A-Za-z0-9])[A-Z]{4,}(?![A-Za-z0-9])")
@@ -349,7 +349,6 @@ FILTERS: Mapping[str, Callable[[Candidate], bool]] = {
         misnamed,
         wordy,
         spoken,
-        shipped_test,
         documented,
         unpaired,
         # From here on with detect-secrets, which takes longer to import than a small image takes to scan: most
@@ -366,3 +365,8 @@ FILTERS: Mapping[str, Callable[[Candidate], bool]] = {
 }
 """Filters by the name that signatures use, in the order in which they are asked, the cheap ones first; each returns
 True for a value that is no secret."""
+
+DOWNGRADES: Mapping[str, tuple[Callable[[Candidate], bool], str]] = {
+    "shipped_test": (shipped_test, "in the tests, examples or documentation of an installed package"),
+}
+"""Filters that do not reject: a value they are true for is reported, with this reason, and not counted."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import hyperscan
 
 from scanner.detect.entropy import shannon
-from scanner.detect.filters import FILTERS, Candidate
+from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marshal_strings import string_bounds
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
@@ -240,8 +240,13 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
     if sig.entropy and shannon(secret) < sig.entropy:
         return None
     public = known_public(secret)
-    if public is None and sig.filters and _rejected(sig, data, region, start, end, begin, stop):
-        return None
+    if public is None and sig.filters:
+        candidate = _candidate(data, region, start, end, begin, stop)
+        if any(rejects(candidate) for name, rejects in FILTERS.items() if name in sig.filters):
+            return None
+        public = next(
+            (why for name, (holds, why) in DOWNGRADES.items() if name in sig.filters and holds(candidate)), None
+        )
     verdict = PROOFS[sig.proof](secret) if sig.proof else None
     return Hit(
         signature=sig,
@@ -255,20 +260,17 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
     )
 
 
-def _rejected(
-    sig: Signature, data: bytearray | bytes, region: Region, start: int, end: int, begin: int, stop: int
-) -> bool:
+def _candidate(data: bytearray | bytes, region: Region, start: int, end: int, begin: int, stop: int) -> Candidate:
     line_start = max(data.rfind(b"\n", begin, start) + 1, begin)
     line_end = data.find(b"\n", end, stop)
     line = bytes(data[line_start : line_end if line_end >= 0 else stop])
-    candidate = Candidate(
+    return Candidate(
         # latin-1 keeps one character a byte, so that columns are offsets
         secret=bytes(data[start:end]).decode("latin-1"),
         line=line.decode("latin-1"),
         column=start - line_start,
         path=region.path,
     )
-    return any(judges(candidate) for name, judges in FILTERS.items() if name in sig.filters)
 
 
 def _resolve(hits: Iterator[Hit]) -> list[Hit]:

@@ -12,7 +12,7 @@ from typing import Any
 import hyperscan
 import platformdirs
 
-from scanner.detect.filters import FILTERS
+from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
 from scanner.detect.signature import Signature, load_signatures
 from scanner.errors import SignatureError
@@ -75,7 +75,7 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
             raise SignatureError(f"signature {sig.id!r} is defined twice")
         seen.add(sig.id)
         for name in sig.filters:
-            if name not in FILTERS:
+            if name not in FILTERS and name not in DOWNGRADES:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")

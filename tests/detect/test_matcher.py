@@ -137,3 +137,14 @@ def test_many_hits_in_one_block_keep_their_order(tmp_path: Path) -> None:
     hits = matcher(tmp_path, signature()).scan(data, whole(data))
 
     assert [hit.start for hit in hits] == list(range(0, 16 * 1000, 16))
+
+
+def test_what_lies_in_the_tests_of_an_installed_package_is_told_and_not_counted(tmp_path: Path) -> None:
+    data = b"x = '" + TOKEN + b"'\n"
+    engine = matcher(tmp_path, signature(filters=("shipped_test",)))
+
+    paths = ("usr/lib/python3/dist-packages/acme/tests/data.py", "srv/app/tests/data.py")
+    assert [hit.downgraded for path in paths for hit in engine.scan(data, whole(data, path))] == [
+        "in the tests, examples or documentation of an installed package",
+        None,
+    ]
