@@ -238,6 +238,7 @@ def fingerprint(canonical: bytes, key: bytes) -> str:
     return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:32]
 
 
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _PEM_TITLE = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----")
 
 
@@ -249,6 +250,8 @@ def redact(secret: bytes) -> str:
     """
     if title := _PEM_TITLE.match(secret):
         return f"{title[0].decode()}… ({len(secret)} bytes)"
+    if _BINARY.search(secret):
+        return f"…… ({len(secret)} bytes)"
     text = secret.decode("utf-8", "replace")
     if len(text) < 16:
         return f"…… ({len(text)} characters)"

@@ -15,6 +15,8 @@ from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
+from scanner.detect.keystores import only_certificates
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -218,6 +220,16 @@ def spoken(candidate: Candidate) -> bool:
     return len(words) > 2 and all(word.isalpha() for word in words)
 
 
+def certificates_only(candidate: Candidate) -> bool:
+    """A Java key store without a key: the authorities that every JDK trusts, most of all."""
+    return only_certificates(candidate.secret.encode("latin-1"))
+
+
+def certificates_so_far(candidate: Candidate) -> bool:
+    """A Java key store too large to be looked through, whose first entries are certificates."""
+    return only_certificates(candidate.secret.encode("latin-1"), so_far=True)
+
+
 def shipped_test(candidate: Candidate) -> bool:
     """A value in the tests, the examples or the manual of an installed package, which everybody can read."""
     return bool(_PACKAGES.search(candidate.path) and _TESTS.search(candidate.path))
@@ -351,6 +363,7 @@ FILTERS: Mapping[str, Callable[[Candidate], bool]] = {
         spoken,
         documented,
         unpaired,
+        certificates_only,
         # From here on with detect-secrets, which takes longer to import than a small image takes to scan: most
         # candidates do not come so far.
         sequential,
@@ -367,6 +380,7 @@ FILTERS: Mapping[str, Callable[[Candidate], bool]] = {
 True for a value that is no secret."""
 
 DOWNGRADES: Mapping[str, tuple[Callable[[Candidate], bool], str]] = {
+    "certificates_so_far": (certificates_so_far, "holds certificates and no key, as far as it was looked through"),
     "shipped_test": (shipped_test, "in the tests, examples or documentation of an installed package"),
 }
 """Filters that do not reject: a value they are true for is reported, with this reason, and not counted."""

@@ -135,7 +135,7 @@ def _run(sound: Sequence[tuple[Signature, str]], company: Company) -> Iterator[F
             )
     for sig in dict.fromkeys(sig for sig, _ in sound):
         for example in sig.examples:
-            for (owner, prefilter), ends in zip(sound, guests.ends(example.text.encode()), strict=True):
+            for (owner, prefilter), ends in zip(sound, guests.ends(example.data), strict=True):
                 if owner is sig and ends > ENDS:
                     yield Failure(
                         sig.id,

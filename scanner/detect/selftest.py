@@ -50,7 +50,7 @@ def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
         for example in sig.counterexamples:
             for hit in _scan(matcher, example):
                 if hit.signature.id == sig.id and not hit.downgraded:
-                    yield Failure(sig.id, example.text, f"a counter-example, but found {hit.secret.decode()!r}")
+                    yield Failure(sig.id, example.text, f"a counter-example, but found {hit.secret!r}")
 
 
 def _broken(sig: Signature) -> str | None:
@@ -64,12 +64,12 @@ def _broken(sig: Signature) -> str | None:
 
 
 def _scan(matcher: Matcher, example: Example) -> list[Hit]:
-    data = example.text.encode()
+    data = example.data
     return matcher.scan(data, [_Whole(0, len(data), example.path)])
 
 
 def _missed(sig: Signature, example: Example, hits: list[Hit]) -> str | None:
-    found = [(hit.signature.id, hit.secret.decode(errors="replace")) for hit in hits]
+    found = [(hit.signature.id, hit.secret.decode(example.encoding, "replace")) for hit in hits]
     if (sig.id, example.secret) in found:
         return None
     return f"expected {example.secret!r} by {sig.id}, found {found}"

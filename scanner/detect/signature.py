@@ -67,11 +67,18 @@ class Example:
         text: the text as it would stand in a file, without markers.
         secret: what must be cut out of it; empty for a counter-example.
         path: the path of the file it stands in, for signatures that ask for one.
+        encoding: of the text; ``latin-1`` where it stands for bytes that are no text.
     """
 
     text: str
     secret: str = ""
     path: str = ""
+    encoding: str = "utf-8"
+
+    @property
+    def data(self) -> bytes:
+        """The text as it would lie in a file."""
+        return self.text.encode(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -193,7 +200,7 @@ _KNOWN = {item.name for item in fields(Signature)} - {"provider"}
 
 def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
     values = dict(table)
-    if unknown := sorted(values.keys() - _KNOWN - {"example_path"}):
+    if unknown := sorted(values.keys() - _KNOWN - {"example_path", "hex_examples", "hex_counterexamples"}):
         raise ValueError(f"unknown fields {', '.join(unknown)}")
     values["severity"] = Severity[values["severity"].upper()]
     values["confidence"] = Confidence[values["confidence"].upper()]
@@ -202,8 +209,14 @@ def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
             value = values[name]
             values[name] = (value,) if isinstance(value, str) else tuple(value)
     path = values.pop("example_path", "")
-    values["examples"] = tuple(_example(text, path) for text in values.get("examples", ()))
-    values["counterexamples"] = tuple(Example(text, "", path) for text in values.get("counterexamples", ()))
+    values["examples"] = (
+        *(_example(text, path) for text in values.get("examples", ())),
+        *(_binary(_example(text, path)) for text in values.pop("hex_examples", ())),
+    )
+    values["counterexamples"] = (
+        *(Example(text, "", path) for text in values.get("counterexamples", ())),
+        *(_binary(Example(text, "", path)) for text in values.pop("hex_counterexamples", ())),
+    )
     return Signature(provider=provider, **values)
 
 
@@ -213,3 +226,12 @@ def _example(marked: str, path: str) -> Example:
     if not (opened and closed and secret):
         raise ValueError(f"an example must mark its secret as {OPEN}secret{CLOSE}")
     return Example(before + secret + after, secret, path)
+
+
+def _binary(written: Example) -> Example:
+    """An example that is written in hex, since it is no text."""
+
+    def decode(text: str) -> str:
+        return bytes.fromhex(text).decode("latin-1")
+
+    return Example(decode(written.text), decode(written.secret), written.path, "latin-1")
