@@ -11,8 +11,8 @@ import hyperscan
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import FILTERS, Candidate
-from scanner.detect.marshal_strings import string_bounds
 from scanner.detect.marks import mark
+from scanner.detect.marshal_strings import string_bounds
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
