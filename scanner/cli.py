@@ -155,7 +155,7 @@ def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, .
 
 @cli.group()
 def signatures() -> None:
-    """List, show and test the signatures."""
+    """List, show, explain and test the signatures."""
 
 
 @signatures.command("list")
@@ -193,6 +193,25 @@ def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
         for label, value in rows.items():
             if str(value):
                 click.echo(f"  {label:11} {value}")
+
+
+@signatures.command("explain")
+@click.argument("text", metavar="TEXT")
+@click.option("--path", default="", help="File that the text is said to stand in; by default it is metadata.")
+@_show_secrets
+@_signature_folders
+def explain_signatures(text: str, path: str, show_secrets: bool, folders: tuple[Path, ...]) -> None:
+    """Explain, step by step, why signatures find something in a text or do not.
+
+    A TEXT of - is read from stdin. Use that for real secrets: other users see a command's arguments while it runs,
+    and the shell keeps them in its history.
+    """
+    from scanner.detect.explain import explain
+    from scanner.report.explanation import lines
+
+    data = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
+    for line in lines(explain(data, _ruleset(folders), path), show_secrets=show_secrets):
+        click.echo(line)
 
 
 @signatures.command("test")
