@@ -157,7 +157,7 @@ class Mark:
     """A comment in the image by which a place is ignored. Whoever made the image wrote it.
 
     Attributes:
-        text: the comment, as far as it is known.
+        text: the comment.
     """
 
     text: str

@@ -49,7 +49,7 @@ class Explanation:
 
 
 _ALONE = 65536
-"""Bytes of a text in which a pattern is tried where no prefilter tells it to look; the time may grow as their square."""
+"""Bytes of a text in which a pattern is tried where no prefilter tells it to look; time may grow as their square."""
 
 
 def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanation]:
@@ -82,21 +82,24 @@ def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanati
 
 
 def _prefiltered(sig: Signature, text: bytes, region: Whole, ends: list[int], hits: list[Hit]) -> Iterator[Explanation]:
-    prefilter = Step("prefilter", True, f"matches up to {_at(text, ends[0] - 1)}")
-    places: dict[tuple[int, int], list[Match]] = {}
+    places: dict[tuple[int, int], list[tuple[int, Match]]] = {}
     for end in ends:
         for match in matches(sig, text, region, end):
-            places.setdefault((match.start_of_secret, match.end_of_secret), []).append(match)
+            places.setdefault((match.start_of_secret, match.end_of_secret), []).append((end, match))
     if not places:
-        yield Explanation(sig, False, (prefilter, _unmatched(sig, text)))
+        yield Explanation(sig, False, (_touched(text, ends[0]), _unmatched(sig, text)))
     own = [hit for hit in hits if hit.signature is sig]
-    for (start, end), windows in places.items():
-        found = any((hit.start, hit.end) == (start, end) for hit in own)
-        if not found and any(hit.start < end and start < hit.end for hit in own):
+    for (start, stop), windows in places.items():
+        found = any((hit.start, hit.end) == (start, stop) for hit in own)
+        if not found and any(hit.start < stop and start < hit.end for hit in own):
             continue  # a part of what was found, seen through another window
         # Where several prefilters match, a window that shows what is asked for is enough.
-        best = next((match for match in windows if judge(sig, match, text, 0, region)), windows[0])
-        yield Explanation(sig, found, (prefilter, *_questions(sig, text, region, best, hits)))
+        end, best = next((pair for pair in windows if judge(sig, pair[1], text, 0, region)), windows[0])
+        yield Explanation(sig, found, (_touched(text, end), *_questions(sig, text, region, best, hits)))
+
+
+def _touched(text: bytes, end: int) -> Step:
+    return Step("prefilter", True, f"matches up to {_at(text, end - 1)}")
 
 
 def _unmatched(sig: Signature, text: bytes) -> Step:

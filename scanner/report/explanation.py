@@ -31,7 +31,7 @@ def lines(explanations: Iterable[Explanation], *, show_secrets: bool) -> Iterato
             yield f"  {one.signature.id}: {'; '.join(_briefly(step) for step in one.steps[1:])}"
         yield ""
     found = sum(one.found for one in touched)
-    yield f"{plural(found, 'secret')} found; {plural(len(touched) - found, 'place')} looked at and refused"
+    yield f"{plural(found, 'secret')} found; {plural(len(touched) - found, 'candidate')} refused"
 
 
 def _told(step: Step, *, show_secrets: bool) -> str:

@@ -175,7 +175,7 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
         images = f"{summary.leaking:,} of {images}"
     notes = []
     if not summary.findings:
-        told = f"no secrets in {images}"
+        told = f"no secrets {'that count ' if summary.ignored else ''}in {images}"
     else:
         graded = ", ".join(f"{count:,} {severity}" for severity, count in summary.severities if count)
         if summary.secrets == summary.findings:

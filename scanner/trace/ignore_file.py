@@ -67,8 +67,9 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         if name not in _FIELDS:
             yield f"unknown field {name!r}; expected {', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}"
         elif name == "expires":
-            if type(value) is not date:  # a time of day is a subclass
-                yield f"expires: expected a date such as 2026-12-31, without quotes, found {value!s}"
+            if type(value) is not date:  # a time of day is one of a subclass
+                found = value if isinstance(value, date) else repr(value)
+                yield f"expires: expected a date such as 2026-12-31, without quotes, found {found}"
         elif not isinstance(value, str) or not value.strip():
             yield f"{name}: expected a text, found {value!r}"
     if "reason" not in table:
