@@ -273,12 +273,12 @@ def last_line(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 def test_a_rule_of_the_current_folder_and_a_mark_are_honoured_and_counted(shop: Path) -> None:
     (shop / ".layerleakignore").write_text(RULE)
 
-    done = run("scan", "shop.tar", folder=shop, COLUMNS="150")
+    done = run("scan", "shop.tar", folder=shop, COLUMNS="200")
 
     ignored = f"""
   ignored, and not counted
-    critical  npm access token  {redact(TOKEN.encode())}  a mark in the image, gitleaks:allow; .layerleakignore, rule 1: an
-      example of ours, long revoked; layer 0  app/.npmrc:1 and 1 more place
+    critical  npm access token  {redact(TOKEN.encode())}  a mark in the image, gitleaks:allow; .layerleakignore, \
+rule 1: an example of ours, long revoked; layer 0  app/.npmrc:1 and 1 more place
 
   everything was read: 1 layer, 2 files, 10.0 KiB
 
