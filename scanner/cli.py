@@ -209,6 +209,8 @@ def explain_signatures(text: str, path: str, show_secrets: bool, folders: tuple[
     from scanner.detect.explain import explain
     from scanner.report.explanation import lines
 
+    if text == "-" and sys.stdin is None:
+        raise click.BadParameter("stdin is closed", param_hint="TEXT")
     data = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
     for line in lines(explain(data, _ruleset(folders), path), show_secrets=show_secrets):
         click.echo(line)

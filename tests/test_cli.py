@@ -295,7 +295,7 @@ no secrets that count in 1 image; 1 ignored (1 by marks in the image)
         (("--no-inline-ignore", "--ignore-file", "team.toml"), "1 secret in 1 image: 1 critical; 1 ignored in part"),
         (
             ("--no-inline-ignore", "--ignore-file", "team.toml", "--ignore-file", "all.toml"),
-            "no secrets that count in 1 image; 1 ignored (1 by team.toml)",
+            "no secrets that count in 1 image; 1 ignored (1 by all.toml)",
         ),
         (("--no-inline-ignore", "--no-ignore-file"), "1 secret in 1 image: 1 critical"),
     ],
@@ -383,7 +383,7 @@ def test_the_history_ignores_nothing(shop: Path) -> None:
 def test_a_text_is_explained_from_an_argument_or_from_stdin() -> None:
     told = f"""\
 npm-access-token: found
-  prefilter            yes  matches up to line 1, byte 14
+  prefilter            yes  matches up to line 1, byte 24
   pattern              yes  matches at line 1, byte 1: {redact(TOKEN.encode())}
   entropy              yes  4.72 bits a byte, 3.50 asked for
   filter placeholder   yes  lets it through

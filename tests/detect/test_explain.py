@@ -1,6 +1,7 @@
 """Explanations say what the matcher does, question by question."""
 
 from pathlib import Path
+from typing import Any
 
 from scanner.detect.explain import Explanation, Step, explain
 from scanner.detect.matcher import Matcher, Whole
@@ -34,7 +35,7 @@ def test_what_is_found_is_what_the_matcher_finds_in_every_example(ruleset: Rules
 
 
 def test_each_question_is_answered_although_one_before_it_failed(tmp_path: Path) -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "paths": r"\.acmerc$",
         "keywords": ("cloud", "Console"),
         "entropy": 5.0,
