@@ -31,8 +31,12 @@ def mark(data: bytes | bytearray, begin: int, stop: int, start: int, end: int) -
         start: offset of the secret.
         end: offset behind it.
     """
-    low = max(begin, start - REACH)
-    window = bytes(data[low : min(stop, end + REACH)])
+    low, high = max(begin, start - REACH), min(stop, end + REACH)
+    # Two lines are all that counts. The ends that are rarer are looked for once there is something in them.
+    low = max(low, data.rfind(b"\n", low, max(low, data.rfind(b"\n", low, start))))
+    line_end = data.find(b"\n", end, high)
+    high = high if line_end < 0 else line_end
+    window = bytes(data[low:high])
     if not any(part in window for part in _TELLING):
         return ""
     *before, lead = _LINE_END.split(window[: start - low])
