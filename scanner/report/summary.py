@@ -59,7 +59,7 @@ def summarize(report: ScanReport) -> Summary:
         ignored=by.total(),
         ignored_by=tuple(sorted(by.items(), key=lambda item: (item[0] is None, item[0] or ""))),
         ignored_in_part=sum(one.partial for one in ignored),
-        recoverable=sum(is_recoverable(image, finding) for image, finding in counted),
+        recoverable=sum(_recoverable(image) for image in report.images),
         severities=tuple(
             (severity, sum(finding.severity is severity for _, finding in counted))
             for severity in sorted(Severity, reverse=True)
@@ -73,6 +73,13 @@ def _source(ignored: Ignored) -> str | None:
     """The ignore file that is to blame; None for the image, since a mark in it is what nobody who scans it wrote."""
     files = [cause.source for cause in ignored.causes if isinstance(cause, Rule)]
     return None if any(isinstance(cause, Mark) for cause in ignored.causes) else files[0]
+
+
+def _recoverable(image: ImageReport) -> int:
+    """How many counted findings only the image gives away; a place that is ignored shows a secret all the same."""
+    shown = {one.finding.fingerprint for one in image.ignored if any(map(_visible, one.finding.occurrences))}
+    counted = (finding for finding in image.findings if not finding.downgraded)
+    return sum(is_recoverable(image, finding) and finding.fingerprint not in shown for finding in counted)
 
 
 def is_recoverable(image: ImageReport, finding: Finding) -> bool:

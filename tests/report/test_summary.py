@@ -71,3 +71,11 @@ def test_what_is_ignored_is_counted_by_what_ignores_it() -> None:
 
     assert (told.findings, told.leaking, told.ignored, told.ignored_in_part) == (1, 1, 4, 1)
     assert told.ignored_by == ((".layerleakignore", 2), ("team.toml", 1), (None, 1))
+
+
+def test_a_secret_that_an_ignored_place_shows_is_not_called_invisible() -> None:
+    hidden = image(finding(DELETED), ignored=(ignored(RULE, replace(DELETED, state="hidden"), partial=True),))
+    shown = image(finding(DELETED), ignored=(ignored(RULE, PUBLIC, partial=True),))
+
+    assert summarize(report(hidden)).recoverable == 1
+    assert summarize(report(shown)).recoverable == 0
