@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scanner.pipeline import Progress
     from scanner.profile import Profile
     from scanner.report import Options
+    from scanner.trace.ignore import Ignoring
 
 
 class Exit(IntEnum):
@@ -83,6 +84,15 @@ def cli() -> None:
 @click.option(
     "--check-diff-ids", is_flag=True, help="Check also the diff_ids of compressed layers whose digest is checked."
 )
+@click.option(
+    "--ignore-file",
+    "ignore_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Rules for what to ignore; by default .layerleakignore of the current folder; may be given again.",
+)
+@click.option("--no-ignore-file", is_flag=True, help="Read no such rules.")
+@click.option("--no-inline-ignore", is_flag=True, help="Count also what a comment in the image marks as no secret.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
 @_show_secrets
@@ -96,6 +106,9 @@ def scan(
     no_fail: bool,
     progress: bool | None,
     check_diff_ids: bool,
+    ignore_files: tuple[Path, ...],
+    no_ignore_file: bool,
+    no_inline_ignore: bool,
     jobs: int | None,
     profiled: bool,
     show_secrets: bool,
@@ -113,8 +126,11 @@ def scan(
 
     if form not in WRITERS:
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
+    if ignore_files and no_ignore_file:
+        raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
+    ignoring = _ignoring(() if no_ignore_file else ignore_files or None, marks=not no_inline_ignore)
     profile = Profile() if profiled else None
-    report = _scan_all(targets, folders, progress, jobs, profile, check_diff_ids=check_diff_ids)
+    report = _scan_all(targets, folders, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
@@ -130,15 +146,16 @@ def scan(
 def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, ...], color: bool | None) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
     from scanner.report import history as report_history
+    from scanner.trace.ignore import Ignoring
 
-    report = _scan_all(targets, folders, None)
+    report = _scan_all(targets, folders, Ignoring(marks=False), None)
     _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
 
 @cli.group()
 def signatures() -> None:
-    """List, show and test the signatures."""
+    """List, show, explain and test the signatures."""
 
 
 @signatures.command("list")
@@ -178,6 +195,27 @@ def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
                 click.echo(f"  {label:11} {value}")
 
 
+@signatures.command("explain")
+@click.argument("text", metavar="TEXT")
+@click.option("--path", default="", help="File that the text is said to stand in; by default it is metadata.")
+@_show_secrets
+@_signature_folders
+def explain_signatures(text: str, path: str, show_secrets: bool, folders: tuple[Path, ...]) -> None:
+    """Explain, step by step, why signatures find something in a text or do not.
+
+    A TEXT of - is read from stdin. Use that for real secrets: other users see a command's arguments while it runs,
+    and the shell keeps them in its history.
+    """
+    from scanner.detect.explain import explain
+    from scanner.report.explanation import lines
+
+    if text == "-" and sys.stdin is None:
+        raise click.BadParameter("stdin is closed", param_hint="TEXT")
+    data = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
+    for line in lines(explain(data, _ruleset(folders), path), show_secrets=show_secrets):
+        click.echo(line)
+
+
 @signatures.command("test")
 @_signature_folders
 def test_signatures(folders: tuple[Path, ...]) -> None:
@@ -205,6 +243,25 @@ def _ruleset(folders: tuple[Path, ...]) -> "Ruleset":
         _usage(error)
 
 
+def _ignoring(files: tuple[Path, ...] | None, *, marks: bool) -> "Ignoring":
+    """What to ignore, by these files; by the one in the current folder, if it is there, for None."""
+    from datetime import date
+
+    from scanner.trace.ignore import Ignoring
+    from scanner.trace.ignore_file import NAME, load_rules
+
+    if files is None:
+        files = (Path(NAME),) if os.path.lexists(NAME) else ()
+    try:
+        rules = tuple(rule for path in files for rule in load_rules(path, date.today()))
+    except LayerleakError as error:
+        _usage(error)
+    for rule in rules:
+        if rule.expired:
+            _complain(f"{rule.source}: rule {rule.number} expired on {rule.expires} and ignores nothing: {rule.reason}")
+    return Ignoring(rules, marks=marks)
+
+
 def _usage(error: LayerleakError) -> NoReturn:
     _complain(str(error))
     sys.exit(Exit.USAGE)
@@ -213,6 +270,7 @@ def _usage(error: LayerleakError) -> NoReturn:
 def _scan_all(
     targets: tuple[str, ...],
     folders: tuple[Path, ...],
+    ignoring: "Ignoring",
     progress: bool | None,
     jobs: int | None = None,
     profile: "Profile | None" = None,
@@ -240,7 +298,7 @@ def _scan_all(
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids)
+                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring)
                 images += scanner.scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))
@@ -250,7 +308,7 @@ def _scan_all(
                 failures.append((target, f"internal error, please report it: {_where(error)}"))
     for target, reason in failures:
         _complain(f"{target}: {reason}")
-    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures))
+    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures), ignoring.rules)
 
 
 def _where(error: BaseException) -> str:

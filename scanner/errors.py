@@ -20,6 +20,10 @@ class SettingError(LayerleakError):
     """Something in the user's environment that cannot be used: where it is, what was expected."""
 
 
+class IgnoreError(LayerleakError):
+    """An ignore file that cannot be used: where it is, which rule, what was expected."""
+
+
 class FormatError(LayerleakError):
     """Bytes that are not what their place says they are (a tar header, a JSON document, a gzip stream)."""
 

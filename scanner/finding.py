@@ -8,6 +8,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 from scanner.detect.signature import Confidence, Severity, Signature
 from scanner.image.oci import Skip
@@ -68,6 +69,7 @@ class Occurrence:
         removed_in: index of the layer that did.
         instruction: what put the secret there.
         via: keyword of the instruction that carried the value.
+        mark: comment on its line that asks scanners to look away, or None.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class Occurrence:
     removed_in: int | None = None
     instruction: Instruction | None = None
     via: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,61 @@ class Finding:
     def redacted(self) -> str:
         """A preview that tells secrets apart and gives none away."""
         return redact(self.secret)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by which a user has places ignored; one applies where all that it names is so.
+
+    Attributes:
+        source: the ignore file, as the user named it.
+        number: which rule of the file, from 1.
+        reason: why.
+        fingerprint: of the secret, or None.
+        signature: glob of the signature's id, or None.
+        path: glob of the file's path in its layer, or None.
+        layer: digest or diff_id of the layer, or None.
+        image: digest, image id, or glob of a reference of the image, or None.
+        expires: last day on which it applies, or None.
+        expired: whether that day had passed when the file was read.
+    """
+
+    source: str
+    number: int
+    reason: str
+    fingerprint: str | None = None
+    signature: str | None = None
+    path: str | None = None
+    layer: str | None = None
+    image: str | None = None
+    expires: date | None = None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A comment in the image by which a place is ignored. Whoever made the image wrote it.
+
+    Attributes:
+        text: the comment.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A finding, or some of its places, that does not count because somebody asked for that.
+
+    Attributes:
+        finding: the secret, with the ignored places only.
+        causes: for each of those places, what it is ignored by.
+        partial: whether the secret has other places too, so that it is also among the findings.
+    """
+
+    finding: Finding
+    causes: tuple[Rule | Mark, ...]
+    partial: bool
 
 
 @dataclass(frozen=True)
@@ -197,6 +255,7 @@ class ImageReport:
         history: the image told as instructions.
         findings: gravest first.
         coverage: what was read.
+        ignored: what does not count because a rule of the user's or a mark in the image says so.
     """
 
     target: str
@@ -209,6 +268,7 @@ class ImageReport:
     history: tuple[HistoryLine, ...]
     findings: tuple[Finding, ...]
     coverage: Coverage
+    ignored: tuple[Ignored, ...] = ()
 
     @property
     def name(self) -> str:
@@ -225,12 +285,14 @@ class ScanReport:
         ruleset: digest of the signatures used.
         images: one for each image of each target that could be read.
         failures: for each target that could not be read, its name and the reason.
+        rules: the rules of all ignore files that were read.
     """
 
     version: str
     ruleset: str
     images: tuple[ImageReport, ...]
     failures: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 def fingerprint(canonical: bytes, key: bytes) -> str:

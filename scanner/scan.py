@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from scanner.contents import complete
@@ -21,6 +22,8 @@ from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
 from scanner.trace.findings import findings, untold_links
+from scanner.trace.ignore import Ignoring
+from scanner.trace.ignore_file import load_rules
 
 
 def _quiet(_read: int, _total: int) -> None:
@@ -45,6 +48,7 @@ class Scanner:
         jobs: how many threads.
         profile: adds up where the time goes, if anybody wants to know.
         check_diff_ids: whether to check also the diff_ids of layers whose digest is checked.
+        ignoring: which findings do not count.
     """
 
     ruleset: Ruleset
@@ -53,6 +57,7 @@ class Scanner:
     jobs: int = field(default_factory=default_jobs)
     profile: Profile | None = None
     check_diff_ids: bool = False
+    ignoring: Ignoring = field(default_factory=Ignoring)
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
@@ -73,9 +78,13 @@ class Scanner:
         matcher = Matcher(self.ruleset, self.profile)
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
-            reports = tuple(self._image(target, image, scans, skips, matcher, known) for image in images)
+            reports = [self._image(target, image, scans, skips, matcher, known) for image in images]
         # Blobs that nobody names are of no interest to anybody, unless there is something in them.
-        told = tuple(r for r in reports if r.kind != "unreferenced" or r.findings or not r.coverage.complete)
+        told = tuple(
+            self.ignoring.apply(report)
+            for report in reports
+            if report.kind != "unreferenced" or report.findings or not report.coverage.complete
+        )
         if not told:
             raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
         return told
@@ -178,6 +187,8 @@ def scan_image(
     progress: Progress = _quiet,
     jobs: int | None = None,
     check_diff_ids: bool = False,
+    ignore_files: tuple[Path, ...] = (),
+    inline_ignore: bool = True,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
 
@@ -189,19 +200,30 @@ def scan_image(
         progress: is called with bytes read since its last call, and bytes there are in all (0 where unknown).
         jobs: how many threads to use; as many as there are cores if None.
         check_diff_ids: whether to check also the diff_ids of compressed layers whose digest is checked.
+        ignore_files: with rules for what does not count.
+        inline_ignore: whether what a comment in the image marks as no secret does not count either.
 
     Returns:
-        A report with one entry for each image in the target.
+        A report with one entry for each image in the target. What is ignored is in it, in a place of its own.
 
     Raises:
         TargetError: the target cannot be read, or holds no image.
         SignatureError: a signature file is malformed.
         SettingError: the user's key is none.
+        IgnoreError: an ignore file cannot be read, or a rule in it is malformed.
     """
+    rules = tuple(rule for path in ignore_files for rule in load_rules(path, date.today()))
     ruleset = load_ruleset(*signatures)
     key = key or fingerprint_key() or secrets.token_bytes(32)
-    scanner = Scanner(ruleset, key, progress, jobs or default_jobs(), check_diff_ids=check_diff_ids)
-    return ScanReport(version=_version(), ruleset=ruleset.digest, images=scanner.scan(os.fspath(target)))
+    scanner = Scanner(
+        ruleset,
+        key,
+        progress,
+        jobs or default_jobs(),
+        check_diff_ids=check_diff_ids,
+        ignoring=Ignoring(rules, marks=inline_ignore),
+    )
+    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules)
 
 
 def _version() -> str:

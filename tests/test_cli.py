@@ -10,16 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SAMPLES
+from scanner.finding import redact
+from tests.conftest import ROOT, SAMPLES
+from tests.image.archives import docker_archive, tar_of_files, write_tar
 
 DELETED = str(SAMPLES / "deleted" / "image.tar.gz")
 CLEAN = str(SAMPLES / "secret-mount" / "image.tar.gz")
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, folder: Path | None = None, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command, in another folder if asked to."""
     command = [sys.executable, "-c", "from scanner.cli import main; main()", *arguments]
+    known = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "100", **environment}
+        command, capture_output=True, text=True, check=False, cwd=folder, input=stdin, env={**known, **environment}
     )
 
 
@@ -43,6 +49,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (("signatures", "list"), 0),
         (("signatures", "show", "npm-access-token"), 0),
         (("signatures", "show", "no-such-thing"), 2),
+        (("signatures", "explain", "nothing"), 0),
+        (("signatures", "explain"), 2),
+        (("scan", "--no-ignore-file", CLEAN), 0),
+        (("scan", "--no-ignore-file", "--ignore-file", "x", CLEAN), 2),
     ],
 )
 def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
@@ -238,3 +248,159 @@ def test_help_does_not_load_the_engine() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+TOKEN = str(json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][0]["secret"])
+FILES = {
+    "app/.npmrc": f"//npm.example/:_authToken={TOKEN} # gitleaks:allow\n",
+    "usr/share/doc/a.md": f"//npm.example/:_authToken={TOKEN}\n",
+}
+RULE = '[[ignore]]\npath = "usr/share/doc/**"\nreason = "an example of ours, long revoked"\n'
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with an image, ``shop.tar``, that has one token in two files: marked in one, not in the other."""
+    layer = tar_of_files({name: text.encode() for name, text in FILES.items()})
+    write_tar(tmp_path / "shop.tar", docker_archive((["shop:1"], [layer])))
+    return tmp_path
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout.splitlines()[-1], done.stderr
+
+
+def test_a_rule_of_the_current_folder_and_a_mark_are_honoured_and_counted(shop: Path) -> None:
+    (shop / ".layerleakignore").write_text(RULE)
+
+    done = run("scan", "shop.tar", folder=shop, COLUMNS="200")
+
+    ignored = f"""
+  ignored, and not counted
+    critical  npm access token  {redact(TOKEN.encode())}  a mark in the image, gitleaks:allow; .layerleakignore, \
+rule 1: an example of ours, long revoked; layer 0  app/.npmrc:1 and 1 more place
+
+  everything was read: 1 layer, 2 files, 10.0 KiB
+
+no secrets that count in 1 image; 1 ignored (1 by marks in the image)
+"""
+    assert (done.returncode, done.stdout.partition("image\n")[2], done.stderr) == (0, ignored, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "1 secret in 1 image: 1 critical; 1 ignored in part"),
+        (("--no-inline-ignore",), "1 secret in 1 image: 1 critical"),
+        (("--no-inline-ignore", "--ignore-file", "team.toml"), "1 secret in 1 image: 1 critical; 1 ignored in part"),
+        (
+            ("--no-inline-ignore", "--ignore-file", "team.toml", "--ignore-file", "all.toml"),
+            "no secrets that count in 1 image; 1 ignored (1 by all.toml)",
+        ),
+        (("--no-inline-ignore", "--no-ignore-file"), "1 secret in 1 image: 1 critical"),
+    ],
+)
+def test_who_ignores_is_the_users_choice(arguments: tuple[str, ...], expected: str, shop: Path) -> None:
+    (shop / "team.toml").write_text(RULE)
+    (shop / "all.toml").write_text(RULE.replace("usr/share/doc/", ""))
+
+    done = run("scan", *arguments, "shop.tar", folder=shop)
+
+    assert last_line(done) == (0 if "no secrets" in expected else 1, expected, "")
+
+
+def test_the_file_of_the_current_folder_is_not_read_where_others_are_named_or_none_is_wanted(shop: Path) -> None:
+    (shop / ".layerleakignore").write_text("malformed")
+    (shop / "empty.toml").write_text("")
+
+    for arguments in (("--ignore-file", "empty.toml"), ("--no-ignore-file",)):
+        assert last_line(run("scan", *arguments, "shop.tar", folder=shop)) == (
+            1,
+            "1 secret in 1 image: 1 critical; 1 ignored in part",
+            "",
+        )
+
+
+def test_a_rule_that_has_expired_is_told_and_ignores_nothing(shop: Path) -> None:
+    (shop / ".layerleakignore").write_text(f"{RULE}expires = 2024-02-29\n")
+
+    assert last_line(run("scan", "shop.tar", folder=shop)) == (
+        1,
+        "1 secret in 1 image: 1 critical; 1 ignored in part",
+        "layerleak: .layerleakignore: rule 1 expired on 2024-02-29 and ignores nothing: "
+        "an example of ours, long revoked\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[ignore]]\npath = "x"\n', "rule 1: expected a reason, a text that says why"),
+        ("app/.npmrc\n", "expected TOML: Expected '=' after a key in a key/value pair (at line 1, column 4)"),
+    ],
+)
+def test_a_malformed_ignore_file_is_one_line(text: str, told: str, shop: Path) -> None:
+    (shop / ".layerleakignore").write_text(text)
+
+    done = run("scan", "shop.tar", folder=shop)
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"layerleak: .layerleakignore: {told}\n")
+
+
+def test_an_ignore_file_that_is_not_there_is_one_line(shop: Path) -> None:
+    done = run("scan", "--ignore-file", "gone.toml", "shop.tar", folder=shop)
+
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        "layerleak: gone.toml: No such file or directory\n",
+    )
+
+
+def test_a_fingerprint_from_a_report_ignores_the_secret_wherever_it_is(shop: Path) -> None:
+    first = json.loads(run("scan", "--format", "json", "shop.tar", folder=shop).stdout)["images"][0]
+    fingerprint = first["findings"][0]["fingerprint"]
+    (shop / ".layerleakignore").write_text(f'[[ignore]]\nfingerprint = "{fingerprint}"\nreason = "revoked"\n')
+
+    done = run("scan", "--format", "json", "shop.tar", folder=shop)
+
+    (image,) = json.loads(done.stdout)["images"]
+    (ignored,) = image["ignored"]
+    by = {"kind": "rule", "source": ".layerleakignore", "rule": 1, "reason": "revoked"}
+    assert (done.returncode, image["findings"], ignored["by"], ignored["partial"]) == (0, [], [by, by], False)
+    assert [(o["path"], o["mark"]) for o in ignored["finding"]["occurrences"]] == [
+        ("app/.npmrc", "gitleaks:allow"),
+        ("usr/share/doc/a.md", None),
+    ]
+
+
+def test_the_history_ignores_nothing(shop: Path) -> None:
+    (shop / ".layerleakignore").write_text(RULE)
+
+    assert "app/.npmrc:1 and 1 more place" in run("history", "shop.tar", folder=shop).stdout
+
+
+def test_a_text_is_explained_from_an_argument_or_from_stdin() -> None:
+    told = f"""\
+npm-access-token: found
+  prefilter            yes  matches up to line 1, byte 24
+  pattern              yes  matches at line 1, byte 1: {redact(TOKEN.encode())}
+  entropy              yes  4.72 bits a byte, 3.50 asked for
+  filter placeholder   yes  lets it through
+  proof                yes  checksum matches
+  claimed              yes  no other signature has a better claim to these bytes
+
+1 secret found; 0 candidates refused
+"""
+    assert run("signatures", "explain", TOKEN).stdout == told
+    assert run("signatures", "explain", "-", stdin=TOKEN).stdout == told
+
+
+def test_an_explanation_shows_the_secret_when_asked_to() -> None:
+    assert f" matches at line 1, byte 1: {TOKEN}\n" in run("signatures", "explain", "--show-secrets", TOKEN).stdout
+
+
+def test_a_text_is_explained_as_of_a_file() -> None:
+    told = run("signatures", "explain", "--path", "usr/share/doc/README.md", "password = qXk4Zr9Tw2Lm").stdout
+
+    assert "  filter shipped_test  -    in the tests, examples or documentation of an installed package; so" in told

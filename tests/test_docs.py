@@ -2,12 +2,15 @@
 
 import re
 import tomllib
+from datetime import date
+from pathlib import Path
 
 import click
 import pytest
 
 from scanner.cli import Exit, cli
 from scanner.detect.ruleset import Ruleset
+from scanner.trace.ignore_file import NAME, load_rules
 from tests.conftest import ROOT
 from tests.test_cli import run
 
@@ -73,6 +76,17 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch
     exec(example[1], {})  # noqa: S102 - the README's own example
 
     assert capsys.readouterr().out == "critical OpenSSH private key COPY\n"
+
+
+def test_the_example_of_an_ignore_file_is_one(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(\[\[ignore\]\][\s\S]*?)```", README)
+    assert example is not None
+    (tmp_path / NAME).write_text(example[1])
+
+    assert [rule.reason for rule in load_rules(tmp_path / NAME, date(2026, 1, 1))] == [
+        "examples of our own manual",
+        "test key, opens nothing",
+    ]
 
 
 def test_make_targets_that_documents_name_exist() -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from scanner import TargetError, scan_image
 from scanner.detect.ruleset import Ruleset
-from scanner.finding import Finding, ImageReport, Occurrence
+from scanner.finding import Finding, ImageReport, Occurrence, Rule
 from scanner.scan import Scanner
+from scanner.trace.ignore import Ignoring
 from tests.conftest import ROOT, SAMPLES
 from tests.image.archives import Layout, docker_archive, tar_of_files, write_folder, write_tar
 
@@ -184,3 +185,43 @@ def test_the_diff_id_of_a_layer_without_a_digest_is_always_checked(tmp_path: Pat
     files[name] = gzip.compress(tar_of_files({"a": b"another"}))
 
     assert _mismatches(write_tar(tmp_path / "image.tar", files), ruleset) == ["diff_id does not match"]
+
+
+def _kept_and_ignored(path: Path, ruleset: Ruleset, **options: Any) -> tuple[list[tuple[str | None, ...]], ...]:
+    """Fields and paths of the places that count, and of those that are ignored."""
+    (image,) = Scanner(ruleset, b"k", **options).scan(str(path))
+    return (
+        [(o.field, o.path) for f in image.findings for o in f.occurrences],
+        [(o.field, o.path) for i in image.ignored for o in i.finding.occurrences],
+    )
+
+
+def test_marks_in_files_and_in_the_history_are_honoured_where_they_stand_and_nowhere_else(
+    tmp_path: Path, ruleset: Ruleset
+) -> None:
+    token = expected("arg")["findings"][0]["secret"]
+    layout = Layout()
+    files = {"a": f"t={token} # gitleaks:allow\n", "b": f"# pragma: allowlist nextline secret\nt={token}\n"}
+    made = layout.image(
+        tar_of_files({name: text.encode() for name, text in files.items()} | {"c": f"t={token}\n".encode()}),
+        history=[{"created_by": f"RUN t={token} npm ci # trufflehog:ignore"}],
+        config={"Env": [f"T={token}"]},
+    )
+    path = write_folder(tmp_path / "layout", layout.done(made))
+    env, run = ("/config/Env/0", None), ("/history/0/created_by", None)
+
+    assert _kept_and_ignored(path, ruleset) == ([(None, "c"), env], [(None, "a"), (None, "b"), run])
+    assert _kept_and_ignored(path, ruleset, ignoring=Ignoring(marks=False)) == (
+        [(None, "a"), (None, "b"), (None, "c"), run, env],
+        [],
+    )
+
+
+def test_the_api_takes_ignore_files_and_marks_as_the_command_does(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[ignore]]\nsignature = "openssh-*"\nreason = "opens nothing"\n')
+
+    report = scan_image(SAMPLES / "deleted" / "image.tar.gz", ignore_files=(rules,), inline_ignore=False)
+
+    assert [(len(image.findings), len(image.ignored)) for image in report.images] == [(0, 1)]
+    assert report.rules == (Rule(str(rules), 1, "opens nothing", signature="openssh-*"),)

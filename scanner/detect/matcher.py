@@ -11,6 +11,7 @@ import hyperscan
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
+from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
@@ -47,6 +48,20 @@ class Region(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """A region that is all of a block.
+
+    Attributes:
+        end: how long the block is.
+        path: of the file that it is said to be; empty for none.
+    """
+
+    end: int
+    path: str = ""
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A confirmed match.
 
@@ -59,6 +74,7 @@ class Hit:
         confidence: the signature's, lowered where its proof failed.
         proof: what was proven offline, or None.
         downgraded: why it is known to be public, or None.
+        mark: the comment on its line that asks scanners to look away; empty without one.
     """
 
     signature: Signature
@@ -69,6 +85,7 @@ class Hit:
     confidence: Confidence
     proof: str | None
     downgraded: str | None
+    mark: str = ""
 
     @property
     def end(self) -> int:
@@ -181,8 +198,8 @@ class Matcher:
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
             started = perf_counter() if self._profile else 0.0
-            for match in _matches(sig, data, region, end):
-                hit = _judge(sig, match, data, place, region)
+            for match in matches(sig, data, region, end):
+                hit = judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = match.end
                     yield hit
@@ -191,8 +208,16 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    """A match of a signature's pattern: where it ends, where its secret lies, and what the pattern got to see."""
+class Match:
+    """A match of a signature's pattern: offsets in the block.
+
+    Attributes:
+        end: behind the match.
+        start_of_secret: of the secret.
+        end_of_secret: behind it.
+        begin: where what the pattern got to see begins.
+        stop: where that ends.
+    """
 
     end: int
     start_of_secret: int
@@ -201,8 +226,15 @@ class _Match:
     stop: int
 
 
-def _matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> Iterator[_Match]:
-    """Matches of the pattern that hold the byte before ``end``, which is where a prefilter matched."""
+def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
+    """Matches of the pattern that hold the byte before ``end``, which is where a prefilter matched.
+
+    Args:
+        sig: whose pattern.
+        data: the block.
+        region: the part of it that ``end`` lies in.
+        end: behind the prefilter's match.
+    """
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
         for first, last in string_bounds(data, begin, end):
@@ -216,7 +248,7 @@ def _matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) 
 
 def _search(
     sig: Signature, text: bytearray | bytes, begin: int, shift: int, end: int, stop: int | None = None
-) -> Iterator[_Match]:
+) -> Iterator[Match]:
     """Runs the pattern over ``text[begin:stop]``, which lies ``shift`` bytes into the block."""
     stop = len(text) if stop is None else stop
     for match in sig.regex.finditer(text, begin, stop):
@@ -224,29 +256,36 @@ def _search(
             return
         if match.end() + shift >= end:
             start_of_secret, end_of_secret = match.span("secret" if "secret" in sig.regex.groupindex else 0)
-            yield _Match(
+            yield Match(
                 match.end() + shift, start_of_secret + shift, end_of_secret + shift, begin + shift, stop + shift
             )
 
 
-def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, region: Region) -> Hit | None:
+def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, region: Region) -> Hit | None:
+    """Asks a match all that its signature asks for, the cheap questions first.
+
+    Args:
+        sig: whose match it is.
+        match: where its pattern matched.
+        data: the block.
+        place: index of the region.
+        region: the part of the block that the match lies in.
+
+    Returns:
+        The hit; None for what is no secret.
+    """
     start, end = match.start_of_secret, match.end_of_secret
-    begin, stop = match.begin, match.stop
     secret = bytes(data[start:end])
-    if sig.keyword_bytes:
-        window = bytes(data[begin:stop]).lower()
-        if not any(word in window for word in sig.keyword_bytes):
-            return None
+    if sig.keyword_bytes and keyword(sig, match, data) is None:
+        return None
     if sig.entropy and shannon(secret) < sig.entropy:
         return None
     public = known_public(secret)
     if public is None and sig.filters:
-        candidate = _candidate(data, region, start, end, begin, stop)
-        if any(rejects(candidate) for name, rejects in FILTERS.items() if name in sig.filters):
+        value = candidate(match, data, region)
+        if next(rejecting(sig, value), None):
             return None
-        public = next(
-            (why for name, (holds, why) in DOWNGRADES.items() if name in sig.filters and holds(candidate)), None
-        )
+        public = excuse(sig, value)
     verdict = PROOFS[sig.proof](secret) if sig.proof else None
     return Hit(
         signature=sig,
@@ -257,13 +296,22 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
         confidence=sig.confidence if verdict is None or verdict.holds else Confidence.LOW,
         proof=verdict.text if verdict else None,
         downgraded=public,
+        mark=mark(data, region.start, region.end, start, end),
     )
 
 
-def _candidate(data: bytearray | bytes, region: Region, start: int, end: int, begin: int, stop: int) -> Candidate:
-    line_start = max(data.rfind(b"\n", begin, start) + 1, begin)
-    line_end = data.find(b"\n", end, stop)
-    line = bytes(data[line_start : line_end if line_end >= 0 else stop])
+def keyword(sig: Signature, match: Match, data: bytearray | bytes) -> bytes | None:
+    """The first keyword of a signature that stands in the window around a match; None if none does."""
+    window = bytes(data[match.begin : match.stop]).lower()
+    return next((word for word in sig.keyword_bytes if word in window), None)
+
+
+def candidate(match: Match, data: bytearray | bytes, region: Region) -> Candidate:
+    """A match as filters see it."""
+    start, end = match.start_of_secret, match.end_of_secret
+    line_start = max(data.rfind(b"\n", match.begin, start) + 1, match.begin)
+    line_end = data.find(b"\n", end, match.stop)
+    line = bytes(data[line_start : line_end if line_end >= 0 else match.stop])
     return Candidate(
         # latin-1 keeps one character a byte, so that columns are offsets
         secret=bytes(data[start:end]).decode("latin-1"),
@@ -271,6 +319,16 @@ def _candidate(data: bytearray | bytes, region: Region, start: int, end: int, be
         column=start - line_start,
         path=region.path,
     )
+
+
+def rejecting(sig: Signature, value: Candidate) -> Iterator[str]:
+    """Names of a signature's filters that say a value is no secret, in the order in which they are asked."""
+    return (name for name, judges in FILTERS.items() if name in sig.filters and judges(value))
+
+
+def excuse(sig: Signature, value: Candidate) -> str | None:
+    """Why a value that is a secret does not count, if one of the signature's filters knows a reason."""
+    return next((why for name, (holds, why) in DOWNGRADES.items() if name in sig.filters and holds(value)), None)
 
 
 def _resolve(hits: Iterator[Hit]) -> list[Hit]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scanner.detect.matcher import Hit, Matcher
+from scanner.detect.matcher import Hit, Matcher, Whole
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Example, Signature
 
@@ -22,13 +22,6 @@ class Failure:
     signature: str
     text: str
     reason: str
-
-
-@dataclass(frozen=True)
-class _Whole:
-    start: int
-    end: int
-    path: str
 
 
 def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
@@ -65,7 +58,7 @@ def _broken(sig: Signature) -> str | None:
 
 def _scan(matcher: Matcher, example: Example) -> list[Hit]:
     data = example.data
-    return matcher.scan(data, [_Whole(0, len(data), example.path)])
+    return matcher.scan(data, [Whole(len(data), example.path)])
 
 
 def _missed(sig: Signature, example: Example, hits: list[Hit]) -> str | None:

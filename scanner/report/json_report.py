@@ -10,7 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TextIO
 
-from scanner.finding import Coverage, Finding, ImageReport, Instruction, LayerReport, Occurrence, ScanReport
+from scanner.finding import (
+    Coverage,
+    Finding,
+    Ignored,
+    ImageReport,
+    Instruction,
+    LayerReport,
+    Mark,
+    Occurrence,
+    Rule,
+    ScanReport,
+)
 from scanner.report import Options
 from scanner.report.summary import Summary, summarize
 from scanner.report.text import is_digest
@@ -45,6 +56,7 @@ def to_json(report: ScanReport, *, show_secrets: bool) -> dict[str, Any]:
         "tool": {"version": report.version, "ruleset": report.ruleset},
         "images": [form.image(image) for image in report.images],
         "failures": [{"target": target, "reason": form.hide(reason)} for target, reason in report.failures],
+        "ignore_rules": [form.rule(rule) for rule in report.rules],
         "summary": _summary(summarize(report)),
     }
 
@@ -56,6 +68,12 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "findings": summary.findings,
         "secrets": summary.secrets,
         "downgraded": summary.downgraded,
+        "ignored": summary.ignored,
+        "ignored_by": {
+            "rules": sum(count for source, count in summary.ignored_by if source is not None),
+            "marks": sum(count for source, count in summary.ignored_by if source is None),
+        },
+        "ignored_in_part": summary.ignored_in_part,
         "recoverable": summary.recoverable,
         "severity": {str(severity): count for severity, count in summary.severities},
         "failures": summary.failures,
@@ -99,6 +117,7 @@ class _Form:
             "platform": self._text(image.platform),
             "layers": [self._layer(layer) for layer in image.layers],
             "findings": [self._finding(finding) for finding in image.findings],
+            "ignored": [self._ignored(ignored) for ignored in image.ignored],
             "coverage": self._coverage(image.coverage),
         }
 
@@ -143,6 +162,37 @@ class _Form:
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 
+    def _ignored(self, ignored: Ignored) -> dict[str, Any]:
+        return {
+            "finding": self._finding(ignored.finding),
+            "by": [self._cause(cause) for cause in ignored.causes],
+            "partial": ignored.partial,
+        }
+
+    def _cause(self, cause: Rule | Mark) -> dict[str, Any]:
+        if isinstance(cause, Mark):
+            return {"kind": "mark", "source": None, "rule": None, "reason": self.hide(cause.text)}
+        return {
+            "kind": "rule",
+            "source": self.hide(cause.source),
+            "rule": cause.number,
+            "reason": self.hide(cause.reason),
+        }
+
+    def rule(self, rule: Rule) -> dict[str, Any]:
+        return {
+            "source": self.hide(rule.source),
+            "rule": rule.number,
+            "reason": self.hide(rule.reason),
+            "fingerprint": rule.fingerprint,
+            "signature": self._text(rule.signature),
+            "path": self._text(rule.path),
+            "layer": rule.layer,
+            "image": self._digest(rule.image),
+            "expires": rule.expires.isoformat() if rule.expires else None,
+            "expired": rule.expired,
+        }
+
     def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
         return {
             "kind": occurrence.kind,
@@ -159,6 +209,7 @@ class _Form:
             "removed_in": occurrence.removed_in,
             "instruction": self._instruction(occurrence.instruction),
             "via": self._text(occurrence.via),
+            "mark": self._text(occurrence.mark),
         }
 
     def _all(self, texts: Sequence[str]) -> list[str]:

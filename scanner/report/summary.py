@@ -1,21 +1,26 @@
 """Counts what a report holds, once for every format."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from scanner.detect.signature import Severity
-from scanner.finding import Finding, ImageReport, Occurrence, ScanReport
+from scanner.finding import Finding, Ignored, ImageReport, Mark, Occurrence, Rule, ScanReport
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A report in numbers. Findings that were downgraded count only as such.
+    """A report in numbers. Findings that were downgraded or ignored count only as such.
 
     Attributes:
         images: that were read.
         leaking: of those, with at least one finding.
         findings: one for each secret of each image.
         secrets: different ones among them.
-        downgraded: findings that do not count.
+        downgraded: findings that are known to be public.
+        ignored: findings that are ignored in all their places.
+        ignored_by: of those, how many by the rules of each ignore file, and last, under None, by marks in the image;
+            one that is ignored by both counts as the latter.
+        ignored_in_part: findings that are ignored in some of their places, and count for the others.
         recoverable: findings that a container of the image does not show and the image still gives away.
         severities: number of findings of each severity, gravest first.
         failures: targets that could not be read.
@@ -27,6 +32,9 @@ class Summary:
     findings: int
     secrets: int
     downgraded: int
+    ignored: int
+    ignored_by: tuple[tuple[str | None, int], ...]
+    ignored_in_part: int
     recoverable: int
     severities: tuple[tuple[Severity, int], ...]
     failures: int
@@ -40,13 +48,18 @@ def summarize(report: ScanReport) -> Summary:
         report: what a scan said.
     """
     counted = [(image, finding) for image in report.images for finding in image.findings if not finding.downgraded]
+    ignored = [one for image in report.images for one in image.ignored]
+    by = Counter(_source(one) for one in ignored if not one.partial)
     return Summary(
         images=len(report.images),
         leaking=sum(any(not finding.downgraded for finding in image.findings) for image in report.images),
         findings=len(counted),
         secrets=len({finding.fingerprint for _, finding in counted}),
         downgraded=sum(len(image.findings) for image in report.images) - len(counted),
-        recoverable=sum(is_recoverable(image, finding) for image, finding in counted),
+        ignored=by.total(),
+        ignored_by=tuple(sorted(by.items(), key=lambda item: (item[0] is None, item[0] or ""))),
+        ignored_in_part=sum(one.partial for one in ignored),
+        recoverable=sum(_recoverable(image) for image in report.images),
         severities=tuple(
             (severity, sum(finding.severity is severity for _, finding in counted))
             for severity in sorted(Severity, reverse=True)
@@ -54,6 +67,19 @@ def summarize(report: ScanReport) -> Summary:
         failures=len(report.failures),
         complete=not report.failures and all(image.coverage.complete for image in report.images),
     )
+
+
+def _source(ignored: Ignored) -> str | None:
+    """The ignore file that is to blame; None for the image, since a mark in it is what nobody who scans it wrote."""
+    files = [cause.source for cause in ignored.causes if isinstance(cause, Rule)]
+    return None if any(isinstance(cause, Mark) for cause in ignored.causes) else files[0]
+
+
+def _recoverable(image: ImageReport) -> int:
+    """How many counted findings only the image gives away; a place that is ignored shows a secret all the same."""
+    shown = {one.finding.fingerprint for one in image.ignored if any(map(_visible, one.finding.occurrences))}
+    counted = (finding for finding in image.findings if not finding.downgraded)
+    return sum(is_recoverable(image, finding) and finding.fingerprint not in shown for finding in counted)
 
 
 def is_recoverable(image: ImageReport, finding: Finding) -> bool:

@@ -5,15 +5,18 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Coverage, Finding, ImageReport, ScanReport
+from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Rule, ScanReport
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
-from scanner.report.text import plural, size
+from scanner.report.text import plural, safe, size
 from scanner.report.words import SHORT, Words
 
 PLACES = 8
 """Places of a secret that are listed; a key in every layer of a large image has hundreds."""
+
+IGNORED = 16
+"""Ignored findings that are listed; a checkout with the tests of a scanner in it has hundreds."""
 
 _NOUNS = {
     "image": "image",
@@ -84,9 +87,16 @@ def _image(page: Page, words: Words, image: ImageReport) -> None:
         page.line(Text("downgraded, and not counted"), indent=2)
         for finding in downgraded:
             _downgraded(page, words, finding)
-    if image.findings:
+    if image.ignored:
         page.blank()
-    _coverage(page, words, image.coverage, clean=not counted)
+        page.line(Text("ignored, and not counted"), indent=2)
+        for ignored in image.ignored[:IGNORED]:
+            _ignored(page, words, ignored)
+        if (more := len(image.ignored) - IGNORED) > 0:
+            page.line(Text(f"and {more:,} more; --format json lists them all"), indent=4)
+    if image.findings or image.ignored:
+        page.blank()
+    _coverage(page, words, image.coverage, clean=not counted and not image.ignored)
 
 
 def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> None:
@@ -122,6 +132,25 @@ def _downgraded(page: Page, words: Words, finding: Finding) -> None:
     page.line(text((str(finding.severity), "dim"), told), indent=4, hang=6)
 
 
+def _ignored(page: Page, words: Words, ignored: Ignored) -> None:
+    finding = ignored.finding
+    # Each cause once: a rule that covers a folder may be that of a hundred places.
+    reasons = "; ".join(_cause(words, cause) for cause in dict.fromkeys(ignored.causes))
+    more = len(finding.occurrences) - 1
+    also = f" and {plural(more, 'more place')}" if more else ""
+    told = (
+        f"  {finding.signature.name}  {words.secret(finding)}  {reasons}; "
+        f"{'only ' if ignored.partial else ''}{words.place(finding.occurrences[0])}{also}"
+    )
+    page.line(text((str(finding.severity), "dim"), told), indent=4, hang=6)
+
+
+def _cause(words: Words, cause: Rule | Mark) -> str:
+    if isinstance(cause, Mark):
+        return f"a mark in the image, {words.say(cause.text)}"
+    return f"{words.say(cause.source)}, rule {cause.number}: {words.say(cause.reason)}"
+
+
 def _coverage(page: Page, words: Words, coverage: Coverage, *, clean: bool) -> None:
     amount = f"{plural(coverage.layers, 'layer')}, {plural(coverage.files, 'file')}, {size(coverage.bytes)}"
     if coverage.complete:
@@ -146,7 +175,7 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
         images = f"{summary.leaking:,} of {images}"
     notes = []
     if not summary.findings:
-        told = f"no secrets in {images}"
+        told = f"no secrets {'that count ' if summary.ignored else ''}in {images}"
     else:
         graded = ", ".join(f"{count:,} {severity}" for severity, count in summary.severities if count)
         if summary.secrets == summary.findings:
@@ -160,8 +189,24 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
         notes.append(f"{of}not visible in the container but recoverable")
     if summary.downgraded:
         notes.append(f"{summary.downgraded:,} downgraded")
+    if told_of := _ignored_in_numbers(summary):
+        notes.append(told_of)
     if any(not image.coverage.complete for image in report.images):
         notes.append("not everything was read")
     if summary.failures:
         notes.append(f"{plural(summary.failures, 'target')} could not be read")
     return "; ".join((told, *notes))
+
+
+def _ignored_in_numbers(summary: Summary) -> str:
+    """How many findings are ignored and by what; empty for none."""
+    notes = []
+    if summary.ignored:
+        by = ", ".join(
+            f"{count:,} by {'marks in the image' if source is None else safe(source)}"
+            for source, count in summary.ignored_by
+        )
+        notes.append(f"{summary.ignored:,} ignored ({by})")
+    if summary.ignored_in_part:
+        notes.append(f"{summary.ignored_in_part:,} ignored in part")
+    return ", ".join(notes)

@@ -31,6 +31,8 @@ def redactor_of(report: ScanReport, *, show_secrets: bool) -> Redactor:
         show_secrets: hide nothing.
     """
     found = [finding for image in report.images for finding in image.findings]
+    # Not to count is not to be shown: what is ignored is a secret all the same.
+    found += [ignored.finding for image in report.images for ignored in image.ignored]
     secrets = {spelling for finding in found for spelling in (finding.secret, *finding.spellings)}
     spelled = set(secrets)
     for secret in secrets:

@@ -86,6 +86,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
         document=found.document.kind,
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
+        mark=found.hit.mark or None,
     )
 
 
@@ -128,6 +129,7 @@ def _file(
         removed_in=fate.layer if fate else None,
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
+        mark=found.hit.mark or None,
     )
 
 

@@ -12,10 +12,13 @@ from scanner.finding import (
     DockerfileLines,
     Finding,
     HistoryLine,
+    Ignored,
     ImageReport,
     Instruction,
     LayerReport,
+    Mark,
     Occurrence,
+    Rule,
     ScanReport,
 )
 from scanner.image.oci import Skip
@@ -131,9 +134,21 @@ def image(*findings: Finding, **fields: Any) -> ImageReport:
     return ImageReport(findings=findings, **{**known, **fields})
 
 
-def report(*images: ImageReport, failures: tuple[tuple[str, str], ...] = ()) -> ScanReport:
+RULE = Rule(".layerleakignore", 2, "the vendor's own example", path="usr/share/**")
+MARK = Mark("gitleaks:allow")
+
+
+def ignored(by: Rule | Mark, *occurrences: Occurrence, partial: bool = False, **fields: Any) -> Ignored:
+    """A finding that is ignored by one rule or mark in these places."""
+    places = occurrences or (PUBLIC,)
+    return Ignored(finding(*places, **fields), (by,) * len(places), partial)
+
+
+def report(
+    *images: ImageReport, failures: tuple[tuple[str, str], ...] = (), rules: tuple[Rule, ...] = ()
+) -> ScanReport:
     """A report of these images."""
-    return ScanReport("0.1.0", "sha256:" + "0" * 64, images, failures)
+    return ScanReport("0.1.0", "sha256:" + "0" * 64, images, failures, rules)
 
 
 SMALL = report(image(LEAKED_KEY, LEAKED_TOKEN, DOWNGRADED))
@@ -160,8 +175,13 @@ def everywhere(text: str) -> ScanReport:
         layers=(LayerReport(0, text, text, 1, told, "build"), LayerReport(1, "", "", 1, told, "build")),
         history=(HistoryLine(told, text, 1, 5, False), HistoryLine(ENV, "", None, 0, True)),
         coverage=Coverage(1, 1, 1, (Skip(text, text, 5),)),
+        ignored=(
+            ignored(Mark(text), replace(DELETED, path=text, mark=text)),
+            ignored(Rule(text, 1, text), secret=TOKEN, partial=True),
+        ),
     )
-    return report(shown, failures=(("target", text),))
+    rule = Rule(text, 1, text, None, text, text, None, text)
+    return report(shown, failures=(("target", text),), rules=(rule,))
 
 
 def table(told: ScanReport, width: int = 100, **options: Any) -> str:

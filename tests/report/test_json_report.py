@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -19,11 +20,15 @@ from .factory import (
     IN_ENV,
     KEY,
     LEAKED_KEY,
+    MARK,
+    PUBLIC,
+    RULE,
     SMALL,
     TOKEN,
     as_json,
     everywhere,
     finding,
+    ignored,
     image,
     report,
 )
@@ -48,8 +53,15 @@ def test_the_schema_is_one_and_closes_every_object() -> None:
 @pytest.mark.parametrize("show_secrets", [False, True])
 @pytest.mark.parametrize(
     "told",
-    [SMALL, report(), report(image(), image(kind="artifact", references=())), everywhere("a\x1b/~1"), everywhere("")],
-    ids=["small", "empty", "clean", "hostile", "without texts"],
+    [
+        SMALL,
+        report(),
+        report(image(), image(kind="artifact", references=())),
+        everywhere("a\x1b/~1"),
+        everywhere(""),
+        report(image(ignored=(ignored(MARK), ignored(RULE))), rules=(RULE, replace(RULE, expires=date(2026, 1, 31)))),
+    ],
+    ids=["small", "empty", "clean", "hostile", "without texts", "ignored"],
 )
 def test_every_report_is_valid(told: Any, show_secrets: bool) -> None:
     VALID.validate(json.loads(as_json(told, show_secrets=show_secrets)))
@@ -98,6 +110,7 @@ def test_a_finding_has_these_fields() -> None:
                 "removed_in": 2,
                 "instruction": copy,
                 "via": "COPY",
+                "mark": None,
             }
         ],
     }
@@ -198,11 +211,60 @@ def test_the_summary_counts_what_matters() -> None:
         "findings": 3,
         "secrets": 1,  # the factory gives equal fingerprints unless told otherwise
         "downgraded": 1,
+        "ignored": 0,
+        "ignored_by": {"rules": 0, "marks": 0},
+        "ignored_in_part": 0,
         "recoverable": 2,
         "severity": {"critical": 3, "high": 0, "medium": 0, "low": 0},
         "failures": 1,
         "complete": False,
     }
+
+
+def test_what_is_ignored_is_told_with_what_ignores_each_place() -> None:
+    marked = replace(PUBLIC, mark="gitleaks:allow")
+    one = ignored(MARK, marked, secret=TOKEN, partial=True)
+    told = to_json(report(image(LEAKED_KEY, ignored=(one, ignored(RULE))), rules=(RULE,)), show_secrets=False)
+
+    first, second = told["images"][0]["ignored"]
+    assert [place["mark"] for place in first["finding"]["occurrences"]] == ["gitleaks:allow"]
+    assert (first["partial"], first["by"]) == (
+        True,
+        [{"kind": "mark", "source": None, "rule": None, "reason": "gitleaks:allow"}],
+    )
+    assert (second["partial"], second["by"]) == (
+        False,
+        [{"kind": "rule", "source": ".layerleakignore", "rule": 2, "reason": "the vendor's own example"}],
+    )
+    assert [told["summary"][name] for name in ("findings", "ignored", "ignored_in_part")] == [1, 1, 1]
+    assert told["summary"]["ignored_by"] == {"rules": 1, "marks": 0}
+
+
+def test_every_rule_is_told_with_whether_it_did_anything() -> None:
+    expired = replace(RULE, expires=date(2026, 1, 31), expired=True, signature="acme-*")
+
+    assert to_json(report(rules=(expired,)), show_secrets=False)["ignore_rules"] == [
+        {
+            "source": ".layerleakignore",
+            "rule": 2,
+            "reason": "the vendor's own example",
+            "fingerprint": None,
+            "signature": "acme-*",
+            "path": "usr/share/**",
+            "layer": None,
+            "image": None,
+            "expires": "2026-01-31",
+            "expired": True,
+        }
+    ]
+
+
+def test_an_ignored_secret_is_hidden_as_any_other() -> None:
+    blamed = replace(COPY, text=f"COPY {TOKEN} /")
+    told = report(image(finding(introduced_by=blamed), ignored=(ignored(MARK, secret=TOKEN),)))
+
+    assert TOKEN not in as_json(told)
+    assert TOKEN in as_json(told, show_secrets=True)
 
 
 def test_failures_are_told_with_their_reason() -> None:

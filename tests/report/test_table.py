@@ -21,12 +21,15 @@ from .factory import (
     KEY,
     LEAKED_KEY,
     LEAKED_TOKEN,
+    MARK,
     PUBLIC,
+    RULE,
     SMALL,
     TOKEN,
     draw,
     everywhere,
     finding,
+    ignored,
     image,
     instruction,
     report,
@@ -200,6 +203,41 @@ def test_an_image_with_only_downgraded_findings_is_clean() -> None:
 
     assert "  no secrets found, everything was read: " in told
     assert told.endswith("\nno secrets in 1 image; 1 downgraded\n")
+
+
+def test_what_is_ignored_is_told_with_its_reason_and_not_counted() -> None:
+    by_rule = ignored(RULE, PUBLIC, replace(PUBLIC, line=9))
+    by_mark = ignored(MARK, replace(PUBLIC, path="app/x"), secret=TOKEN, partial=True)
+    told = table(report(image(LEAKED_TOKEN, ignored=(by_rule, by_mark))), 160)
+
+    expected = f"""\
+  ignored, and not counted
+    critical  Acme secret key  {preview(KEY)}  .layerleakignore, rule 2: the vendor's own example; layer 0  \
+usr/share/doc/acme:3 and 1 more place
+    critical  Acme secret key  {preview(TOKEN)}  a mark in the image, gitleaks:allow; only layer 0  app/x:3
+
+  everything was read: 3 layers, 1,234 files, 45.6 MiB
+    note: manifest.json: names no tag
+
+1 secret in 1 image: 1 high; 1 ignored (1 by .layerleakignore), 1 ignored in part
+"""
+    assert told.endswith(expected)
+
+
+def test_an_image_with_all_its_secrets_ignored_is_not_called_clean() -> None:
+    told = table(report(image(ignored=(ignored(RULE), ignored(MARK), ignored(MARK)))), 160)
+
+    assert "\n\n  everything was read: " in told
+    assert told.endswith(
+        "\nno secrets that count in 1 image; 3 ignored (1 by .layerleakignore, 2 by marks in the image)\n"
+    )
+
+
+def test_of_many_ignored_findings_the_rest_is_counted() -> None:
+    told = table(report(image(ignored=tuple(ignored(MARK, replace(PUBLIC, line=n)) for n in range(1, 21)))))
+
+    assert told.count("a mark in the image") == 16
+    assert "    and 4 more; --format json lists them all\n" in told
 
 
 def test_what_was_not_read_is_listed_before_what_made_no_difference() -> None:
