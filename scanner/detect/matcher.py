@@ -168,23 +168,26 @@ class Matcher:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
         for number, end in raw:
-            if not low < end <= high:
-                continue
             index = self._ruleset.owners[number]
-            if end <= passed.get(index, 0):
+            sig = self._ruleset.signatures[index]
+            done = passed.get(index, 0)
+            if not sig.near and (end <= done or not low < end <= high):
                 continue
             place = bisect_right(starts, end - 1) - 1
             if place < 0 or end > regions[place].end:
                 continue
-            sig = self._ruleset.signatures[index]
             region = regions[place]
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
             started = perf_counter() if self._profile else 0.0
-            for match in _matches(sig, data, region, end):
+            if sig.near:
+                passed[index] = max(done, min(region.end, end + sig.near))
+            for match in _nearby(sig, data, region, end, done) if sig.near else _matches(sig, data, region, end):
+                if sig.near and not low <= match.start < high:
+                    continue  # its start decides, since two blocks may see it beside different words
                 hit = _judge(sig, match, data, place, region)
                 if hit is not None:
-                    passed[index] = match.end
+                    passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
@@ -192,8 +195,9 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """A match of a signature's pattern: where it ends, where its secret lies, and what the pattern got to see."""
+    """A match of a signature's pattern: where it lies, where its secret lies, and what the pattern got to see."""
 
+    start: int
     end: int
     start_of_secret: int
     end_of_secret: int
@@ -223,10 +227,22 @@ def _search(
         if match.start() + shift >= end:
             return
         if match.end() + shift >= end:
-            start_of_secret, end_of_secret = match.span("secret" if "secret" in sig.regex.groupindex else 0)
-            yield _Match(
-                match.end() + shift, start_of_secret + shift, end_of_secret + shift, begin + shift, stop + shift
-            )
+            yield _cut(sig, match, shift, begin, stop)
+
+
+def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, done: int) -> Iterator[_Match]:
+    """Matches of the pattern that start near ``end``, from ``done`` on, which is how far was searched before."""
+    begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
+    for match in sig.regex.finditer(data, max(begin, done), stop):
+        if match.start() >= end + sig.near:
+            return
+        yield _cut(sig, match, 0, begin, stop)
+
+
+def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> _Match:
+    secret = next((match.span(number) for number in sig.groups if match.start(number) < match.end(number)), None)
+    first, last = secret or match.span("secret" if "secret" in sig.regex.groupindex else 0)
+    return _Match(match.start() + shift, match.end() + shift, first + shift, last + shift, begin + shift, stop + shift)
 
 
 def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, region: Region) -> Hit | None:
@@ -238,6 +254,8 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
         if not any(word in window for word in sig.keyword_bytes):
             return None
     if sig.entropy and shannon(secret) < sig.entropy:
+        return None
+    if sig.excluded and _excluded(sig, match, data, region):
         return None
     public = known_public(secret)
     if public is None and sig.filters and _rejected(sig, data, region, start, end, begin, stop):
@@ -255,12 +273,29 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
     )
 
 
+def _excluded(sig: Signature, match: _Match, data: bytearray | bytes, region: Region) -> bool:
+    """Whether the rule itself says that this is no secret."""
+    first, last = _line(data, match.start, match.end, match.begin, match.stop)
+    texts = {
+        "secret": bytes(data[match.start_of_secret : match.end_of_secret]),
+        "match": bytes(data[match.start : match.end]),
+        "line": bytes(data[first:last]),
+        "path": region.path.encode(errors="surrogateescape"),
+    }
+    return any(all(condition.holds(texts[condition.target]) for condition in each) for each in sig.excluded)
+
+
+def _line(data: bytearray | bytes, start: int, end: int, begin: int, stop: int) -> tuple[int, int]:
+    """Where the line begins that holds ``start``, and where that ends that holds ``end``, as far as was seen."""
+    last = data.find(b"\n", end, stop)
+    return max(data.rfind(b"\n", begin, start) + 1, begin), last if last >= 0 else stop
+
+
 def _rejected(
     sig: Signature, data: bytearray | bytes, region: Region, start: int, end: int, begin: int, stop: int
 ) -> bool:
-    line_start = max(data.rfind(b"\n", begin, start) + 1, begin)
-    line_end = data.find(b"\n", end, stop)
-    line = bytes(data[line_start : line_end if line_end >= 0 else stop])
+    line_start, line_end = _line(data, start, end, begin, stop)
+    line = bytes(data[line_start:line_end])
     candidate = Candidate(
         # latin-1 keeps one character a byte, so that columns are offsets
         secret=bytes(data[start:end]).decode("latin-1"),
