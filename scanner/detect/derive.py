@@ -188,7 +188,7 @@ class _Reader:
         if name == "AT":
             return _Part(ahead=1)
         if name == "GROUPREF":
-            low, high = self._tree.state.groupwidths[value] or (0, None)
+            _, high = self._tree.state.groupwidths[value] or (0, None)
             return _Part(whole=False, width=math.inf if high is None else _count(high))
         if name == "GROUPREF_EXISTS":
             branches = [self.sequence(part, flags) for part in value[1:] if part is not None]
@@ -352,4 +352,5 @@ def _class(chars: frozenset[int]) -> str:
 
 
 def _byte(char: int) -> str:
-    return chr(char) if chr(char).isalnum() and char < 128 or char in b"_ ,:;=@/<>!%&'\"~`" else f"\\x{char:02x}"
+    plain = char < 128 and (chr(char).isalnum() or chr(char) in "_ ,:;=@/<>!%&'\"~`")
+    return chr(char) if plain else f"\\x{char:02x}"

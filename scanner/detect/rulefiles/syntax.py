@@ -1,7 +1,7 @@
-"""Turns a regular expression of Go or Rust into one of Python's, on bytes.
+r"""Turns a regular expression of Go or Rust into one of Python's, on bytes.
 
-What Python writes differently is rewritten: flags that start in the middle, ``\\z``, ``[[:alnum:]]``, ``\\p{L}``,
-``\\x{..}``, comments. What it has not is refused by name. Look-arounds, back-references and atomic groups, which Go and
+What Python writes differently is rewritten: flags that start in the middle, ``\z``, ``[[:alnum:]]``, ``\p{L}``,
+``\x{..}``, comments. What it has not is refused by name. Look-arounds, back-references and atomic groups, which Go and
 Rust have not, are let through, since the pattern is confirmed by Python.
 """
 
@@ -164,8 +164,8 @@ class _Translation:
         if self._take(r"\?P?<(?![=!])") is not None:
             name = self._take(r"([^>]*)>") or ""
             self._put(f"(?P<{name}>" if name.isidentifier() and name.isascii() else "(")
-        elif (name := self._take(r"\?P=(\w+)\)")) is not None:
-            self._put(f"(?P={name})")
+        elif (same := self._take(r"\?P=(\w+)\)")) is not None:
+            self._put(f"(?P={same})")
             return
         elif (kept := self._take(r"\?(?:<?[=!]|[:>|])")) is not None:
             if kept == "?|":
