@@ -235,7 +235,7 @@ def _unhonoured(ruleset: "Ruleset") -> Iterator[str]:
     """One line for each rule of which something is not done."""
     rules: dict[tuple[Path, str], list[str]] = {}
     for path, item in ruleset.unhonoured:
-        rules.setdefault((path, item.rule), []).append(f"{item.what}: {item.why}")
+        rules.setdefault((path, item.rule), []).append(str(item))
     for (path, rule), reasons in rules.items():
         yield f"{path}: {f'rule {rule!r}: ' if rule else ''}{'; '.join(dict.fromkeys(reasons))}"
 

@@ -16,7 +16,7 @@ LEAST = 3
 """Literal characters in a row that a prefilter needs."""
 
 GOOD = 3
-"""Strength of an anchor from which on it costs next to nothing: three characters, or four in any case."""
+"""Strength of an anchor from which on it costs little: three characters, or four in any case."""
 
 _FEW = expression.FEW
 _WAYS = expression.WAYS
@@ -38,7 +38,7 @@ class Anchor:
         prefilter: Hyperscan expressions; every match of the pattern holds a match of one of them.
         before: the most bytes from where the pattern may start to look to the end of the prefilter's match.
         after: the most bytes from there to where the pattern stops to look.
-        strength: its literal characters in a row, in the weakest alternative; one less if case does not matter.
+        strength: its literal characters, in the weakest alternative; one less if case does not matter.
     """
 
     prefilter: tuple[str, ...]
@@ -254,8 +254,9 @@ def _strength(run: _Run) -> tuple[int, int, int]:
         while ways > _WAYS:
             ways //= len(run[start])
             start += 1
-        score = end - start - any(_is_letter(chars) for chars in run[start:end])
-        if end - start >= LEAST and score > best and len(set(run[start:end])) > 1:
+        window = run[start:end]
+        score = sum(len(chars) <= 2 for chars in window) - any(_is_letter(chars) for chars in window)
+        if end - start >= LEAST and score > best and len(set(window)) > 1:
             best, first, last = score, start, end
     if not best:
         return 0, 0, 0

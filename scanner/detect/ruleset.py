@@ -67,7 +67,10 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
         own = {sig.id for sig in signatures}
         signatures += tuple(sig for sig in load(builtin_folder()).signatures if sig.id not in own)
     if not signatures:
-        raise SignatureError(f"{', '.join(map(str, paths))}: expected signatures, found none that can be used")
+        reasons = "; ".join(f"{item.rule or path.name}: {item}" for path, item in loaded.unhonoured[:3]) or "no rules"
+        raise SignatureError(
+            f"{', '.join(map(str, paths))}: expected signatures, found none that can be used: {reasons}"
+        )
     return replace(compile_ruleset(signatures, cache), unhonoured=loaded.unhonoured)
 
 

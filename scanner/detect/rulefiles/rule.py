@@ -40,6 +40,9 @@ class Unhonoured:
     what: str
     why: str
 
+    def __str__(self) -> str:
+        return self.why if self.what == "rule" else f"{self.what}: {self.why}"
+
 
 class MalformedError(Exception):
     """A document that is not what its format asks for: where, and what was expected."""
@@ -180,14 +183,12 @@ def _plan(tree: Any, keywords: Sequence[str]) -> _Plan | str:
         notes.append(("keywords", f"looked for within {NEAR} bytes of the match, not in all of the file"))
         before, after = max(before, NEAR), max(after, NEAR)
     if weak:
-        notes.append(
-            ("regex", f"{derive.LEAST} letters in any case are all there is to look for, which slows the scan")
-        )
+        notes.append(("regex", "what it can be found by is short and common, which slows the scan"))
     before, cut_before = _within(before, LOOKBEHIND, OPEN_BEFORE)
     after, cut_after = _within(after, LOOKAHEAD, OPEN)
     if cut_before or cut_after:
-        sides = [f"{before:.0f} before"] * cut_before + [f"{after:.0f} behind"] * cut_after
-        notes.append(("regex", f"has no end, so it is cut at {' and '.join(sides)} what is looked for"))
+        sides = [f"{before:.0f} bytes before"] * cut_before + [f"{after:.0f} bytes behind"] * cut_after
+        notes.append(("regex", f"long matches are cut {' and '.join(sides)} the text they are found by"))
     return _Plan(prefilter, before, after, near, checked, tuple(notes))
 
 
