@@ -215,7 +215,7 @@ class _Reader:
 
 
 def _repeat(part: _Part, low: int, high: float) -> _Part:
-    width = part.width * high if part.width else 0.0
+    width = part.width * high if part.width and high else 0.0
     ahead = part.ahead
     cover = part.cover if low else None
     if cover is not None and high > 1:

@@ -23,6 +23,9 @@ LOOKBEHIND = 4096
 LOOKAHEAD = 32768
 """Bytes after it. The largest secrets are PGP private keys and service-account files."""
 
+LINE = 1024
+"""Bytes on either side of a match that an exclusion may call its line."""
+
 _CANONICAL = re.compile(rb"\s|\\[nr]|[\\\"'+,]")
 
 
@@ -275,7 +278,8 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
 
 def _excluded(sig: Signature, match: _Match, data: bytearray | bytes, region: Region) -> bool:
     """Whether the rule itself says that this is no secret."""
-    first, last = _line(data, match.start, match.end, match.begin, match.stop)
+    begin, stop = max(region.start, match.start - LINE), min(region.end, match.end + LINE)
+    first, last = _line(data, match.start, match.end, begin, stop)
     texts = {
         "secret": bytes(data[match.start_of_secret : match.end_of_secret]),
         "match": bytes(data[match.start : match.end]),
