@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.detect import rulefiles
 from scanner.detect.matcher import Matcher
 from scanner.detect.rulefiles import load
+from scanner.detect.rulefiles.formats import FORMATS
 from scanner.detect.ruleset import compile_ruleset, load_ruleset
 from scanner.detect.selftest import check_examples
 from scanner.detect.signature import Confidence, Severity, Signature
@@ -342,7 +342,7 @@ def test_a_rule_found_by_a_weak_literal_is_looked_for_by_its_longer_keywords(tmp
 
 
 def test_each_format_knows_its_own_documents() -> None:
-    names = {form.name for forms in rulefiles.FORMATS.values() for form in forms}
+    names = {form.name for forms in FORMATS.values() for form in forms}
 
     assert names == {"Gitleaks", "Nosey Parker", "Kingfisher", "Trufflehog"}
 

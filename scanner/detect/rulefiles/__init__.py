@@ -1,49 +1,18 @@
-"""Rule files that users already have: each format in a file of its own, told apart by what a document holds.
-
-To add one, write its file and put it in `FORMATS`.
-"""
+"""Rule files that users already have: each format in a file of its own, told apart by what a document holds."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scanner.detect.rulefiles import gitleaks, kingfisher, noseyparker, trufflehog
-from scanner.detect.rulefiles.rule import MalformedError, Unhonoured
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.signature import Signature, read_signatures
 from scanner.errors import SignatureError
 
-__all__ = ["FORMATS", "Format", "Loaded", "Unhonoured", "load"]
+__all__ = ["Loaded", "Unhonoured", "load"]
 
 _SUFFIXES = {".toml", ".yml", ".yaml"}
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of rule files.
-
-    Attributes:
-        name: what to call it.
-        recognises: whether a parsed document is of it.
-        read: its signatures, and what is not honoured; raises `MalformedError`.
-    """
-
-    name: str
-    recognises: Callable[[Mapping[str, Any]], bool]
-    read: Callable[[Mapping[str, Any]], Iterator[Signature | Unhonoured]]
-
-
-FORMATS: Mapping[str, tuple[Format, ...]] = {
-    "TOML": (Format(gitleaks.NAME, gitleaks.recognises, gitleaks.read),),
-    # Kingfisher's files are Nosey Parker's with more in them, so they are asked first.
-    "YAML": (
-        Format(trufflehog.NAME, trufflehog.recognises, trufflehog.read),
-        Format(kingfisher.NAME, kingfisher.recognises, kingfisher.read),
-        Format(noseyparker.NAME, noseyparker.recognises, noseyparker.read),
-    ),
-}
-"""By the language that they are written in, the formats in the order in which they are asked."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +69,9 @@ def _read(path: Path) -> Iterator[Signature | Unhonoured]:
     if language == "TOML" and ("provider" in document or "signature" in document):
         yield from read_signatures(path, document)
         return
+    # Imported where they are needed: nobody should wait for them who has no such files.
+    from scanner.detect.rulefiles.formats import FORMATS
+
     for form in FORMATS[language]:
         if form.recognises(document):
             try:
@@ -122,8 +94,7 @@ def _parsed(path: Path, text: str) -> tuple[str, Mapping[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         if path.suffix == ".toml":
             raise SignatureError(f"{path}: expected TOML: {error}") from error
-    # Imported where it is needed: few have such files.
-    import yaml
+    import yaml  # here, as few have such files
 
     try:
         document = yaml.safe_load(text)

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import (
-    MalformedError,
     Rule,
-    Unhonoured,
     build,
     contains,
     number,

@@ -6,7 +6,8 @@ Facts: the project's documentation of its rules.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scanner.detect.rulefiles.rule import MalformedError, Rule, Unhonoured, build, tables, text, texts, unknown
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
+from scanner.detect.rulefiles.rule import Rule, build, tables, text, texts, unknown
 from scanner.detect.rulefiles.syntax import RUST
 from scanner.detect.signature import Confidence, Severity, Signature
 

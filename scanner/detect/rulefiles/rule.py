@@ -11,6 +11,7 @@ from typing import Any
 
 from scanner.detect import derive, expression
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.syntax import Translated, UnsupportedError, translate
 from scanner.detect.signature import Condition, Confidence, Example, Provider, Severity, Signature
 
@@ -24,28 +25,6 @@ OPEN_BEFORE = 1024
 """Bytes that a pattern without a start is given before it."""
 
 _MARGIN = 2  # what \b and the like look at beside a match
-
-
-@dataclass(frozen=True)
-class Unhonoured:
-    """A part of a rule that is not done here, or a rule that is not.
-
-    Attributes:
-        rule: its id; empty for what a file says of all of its rules.
-        what: the field, or ``"rule"`` where all of it is left out.
-        why: the reason, and what happens instead.
-    """
-
-    rule: str
-    what: str
-    why: str
-
-    def __str__(self) -> str:
-        return self.why if self.what == "rule" else f"{self.what}: {self.why}"
-
-
-class MalformedError(Exception):
-    """A document that is not what its format asks for: where, and what was expected."""
 
 
 @dataclass(frozen=True)

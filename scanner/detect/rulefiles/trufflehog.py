@@ -6,10 +6,9 @@ Facts: the chapter on custom detectors of the project's documentation.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import (
-    MalformedError,
     Rule,
-    Unhonoured,
     build,
     contains,
     exclusion,
