@@ -268,7 +268,7 @@ def _found(done: subprocess.CompletedProcess[str]) -> list[str]:
         (("--signatures", str(RULES / "gitleaks.toml")), ["zentara-token"]),
         (("--signatures", str(RULES)), ["zentara-token"]),
         (("--signatures", str(RULES), "--with-builtin"), ["openssh-private-key", "zentara-token"]),
-        (("--with-builtin",), ["openssh-private-key"]),
+        (("--with-builtin",), ["generic-token", "openssh-private-key"]),
     ],
 )
 def test_rules_of_other_scanners_are_used_alone_or_with_the_built_in_ones(
