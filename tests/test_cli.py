@@ -310,7 +310,7 @@ def test_a_rule_of_another_scanner_is_shown_with_where_it_is_from() -> None:
 def test_the_examples_of_other_scanners_rules_are_run() -> None:
     done = run("signatures", "test", "--signatures", str(RULES))
 
-    assert (done.returncode, done.stdout) == (0, "11 signatures, 4 examples, 3 counter-examples: 0 failures\n")
+    assert (done.returncode, done.stdout) == (0, "12 signatures, 5 examples, 3 counter-examples: 0 failures\n")
 
 
 def test_a_malformed_rule_file_is_one_line_with_what_was_expected(tmp_path: Path) -> None:

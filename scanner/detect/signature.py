@@ -80,20 +80,30 @@ class Condition:
     Attributes:
         target: what is searched: ``"secret"``, ``"match"`` (of the whole pattern), ``"line"`` or ``"path"``.
         patterns: Python regular expressions, one of which must be found in it.
-        negated: whether it holds where none is found.
+        words: the same of plain text, of which there may be thousands.
+        any_case: whether case does not matter for the words.
+        negated: whether it holds where nothing is found.
     """
 
     target: str
-    patterns: tuple[str, ...]
+    patterns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    any_case: bool = False
     negated: bool = False
 
     @cached_property
     def _regexes(self) -> tuple[re.Pattern[bytes], ...]:
         return tuple(re.compile(pattern.encode()) for pattern in self.patterns)
 
+    @cached_property
+    def _plain(self) -> tuple[bytes, ...]:
+        return tuple((word.lower() if self.any_case else word).encode() for word in self.words)
+
     def holds(self, text: bytes) -> bool:
         """Whether the condition holds for the text of its target; metadata has no path, so nothing is found in it."""
-        return any(regex.search(text) for regex in self._regexes) != self.negated
+        plain = text.lower() if self.any_case else text
+        found = any(word in plain for word in self._plain) or any(regex.search(text) for regex in self._regexes)
+        return found != self.negated
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ ZENTARA = f"zen_{LOWER}"
         ("noseyparker.yml", f"k = brv_{MIXED}x\n", "", []),
         ("noseyparker.yml", "BREVIK-TENANT = 4829173", "", [("np.brevik.2", "4829173")]),
         ("noseyparker.yml", "BREVIK-TENANT = 4829173\n", "", []),
+        ("noseyparker.yml", "brevik_user='harald' brevik_pass='q7!kd-8'", "", [("np.brevik.4", "q7!kd-8")]),
         # Kingfisher's demands
         ("kingfisher.yml", f"ostrava:\n  token: {MIXED}", "", [("custom.ostrava.1", MIXED)]),
         ("kingfisher.yml", f"ostrava:\n  token: {LOWER}", "", []),
@@ -128,6 +129,8 @@ def test_nosey_parker_says_what_is_not_done() -> None:
         "|rulesets: brevik chooses no rules here, all that are given are used",
         "np.brevik.2|regex: long matches are cut 8192 bytes behind the text they are found by",
         "np.brevik.3|left out, its regex has the class operator &&",
+        "np.brevik.4|regex: long matches are cut 8192 bytes behind the text they are found by",
+        "np.brevik.4|regex: of its 2 groups only the last that holds something is told",
     ]
 
 

@@ -13,7 +13,6 @@ from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import (
     Rule,
     build,
-    contains,
     exclusion,
     number,
     tables,
@@ -171,7 +170,7 @@ def _allowlist(table: Mapping[str, Any], rule: str, where: str) -> Iterator[Excl
         yield Unhonoured(rule, "allowlist", f"not applied, it has {error}")
         return
     if stopwords := texts(table, "stopwords", where):
-        conditions.append(contains("secret", stopwords))
+        conditions.append(Condition("secret", words=stopwords, any_case=True))
     if together and conditions:
         yield tuple(conditions)
     elif not together:
@@ -201,7 +200,7 @@ def _filter(table: Mapping[str, Any], rule: str, where: str) -> Iterator[tuple[l
                 raise UnsupportedError("a list of something else")
             target = lists["part"] or "path"
             matches = lists["kind"] == "matchesAny"
-            yield [(exclusion(target, words, GO) if matches else contains(target, words, caseless=False),)], 0.0
+            yield [(exclusion(target, words, GO) if matches else Condition(target, words=tuple(words)),)], 0.0
         except (UnsupportedError, SyntaxError, ValueError):
             short = " ".join(term.split())
             yield Unhonoured(rule, "filter", f"not evaluated: {short if len(short) < 60 else short[:57] + '...'}")

@@ -11,7 +11,6 @@ from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import (
     Rule,
     build,
-    contains,
     number,
     tables,
     text,
@@ -117,4 +116,4 @@ def _excluded(demands: Mapping[str, Any], where: str) -> Iterator[tuple[Conditio
             one = chars or "".join(f"\\x{ord(char):02x}" for char in special if char.isascii())
             yield (Condition("secret", (rf"\A(?:[^{one}]*[{one}]){{{least}}}",), negated=True),)
     if words := texts(demands, "ignore_if_contains", where):
-        yield (contains("secret", words),)
+        yield (Condition("secret", words=words, any_case=True),)

@@ -51,6 +51,7 @@ def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
                 regex=text(table, "pattern", where),
                 dialect=RUST,
                 origin=NAME,
+                last=True,  # each group is a finding there; the secret stands behind the name or the user it is for
                 # An identifier or a hash lets nobody in by itself; a fuzzy rule is told by its own authors to err.
                 severity=Severity.LOW if categories & {"identifier", "hashed"} else Severity.HIGH,
                 confidence=Confidence.LOW if "fuzzy" in categories else Confidence.MEDIUM,

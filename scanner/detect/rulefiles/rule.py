@@ -38,6 +38,7 @@ class Rule:
         dialect: as for `translate`.
         origin: the name of its format.
         groups: which groups may be the secret, the first of those that hold something; all of them if None.
+        last: whether of all of them the last that holds something is the secret.
         keywords: of which one must be near, in any case.
         entropy: least entropy of the secret.
         paths: an expression in the same syntax, for the path of the file.
@@ -56,6 +57,7 @@ class Rule:
     dialect: str
     origin: str
     groups: tuple[int, ...] | None = None
+    last: bool = False
     keywords: tuple[str, ...] = ()
     entropy: float = 0.0
     paths: str = ""
@@ -108,6 +110,11 @@ def build(rule: Rule) -> Iterator[Signature | Unhonoured]:
     groups = rule.groups
     if groups is None:
         groups = tuple(range(1, tree.state.groups))
+        if rule.last and len(groups) > 1:
+            yield Unhonoured(
+                rule.id, "regex", f"of its {len(groups)} groups only the last that holds something is told"
+            )
+            groups = groups[::-1]
     elif groups and max(groups) >= tree.state.groups:
         yield Unhonoured(rule.id, "group", f"the regex has no group {max(groups)}; all of the match is the secret")
         groups = ()
@@ -193,11 +200,6 @@ def exclusion(target: str, regexes: Sequence[str], dialect: str) -> Condition:
         UnsupportedError: as for `translate`.
     """
     return Condition(target, tuple(translate(regex, dialect).pattern for regex in regexes))
-
-
-def contains(target: str, words: Sequence[str], *, caseless: bool = True) -> Condition:
-    """A condition that one of the words is in the target."""
-    return Condition(target, tuple(f"(?i:{re.escape(word)})" if caseless else re.escape(word) for word in words))
 
 
 def text(table: Mapping[str, Any], name: str, where: str, default: str = "") -> str:

@@ -10,7 +10,6 @@ from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import (
     Rule,
     build,
-    contains,
     exclusion,
     number,
     tables,
@@ -31,7 +30,7 @@ _HOLDS = {
     "contains_digit": r"[0-9]",
     "contains_lowercase": r"[a-z]",
     "contains_uppercase": r"[A-Z]",
-    "contains_special_char": r"[^A-Za-z0-9\s]",
+    "contains_special_char": r"[!@#$%^&*()_+\-=\[\]{}|;:,.<>?]",
 }
 
 
@@ -66,7 +65,7 @@ def _detector(
         yield Unhonoured(name, "verify", "no secret is checked with its provider")
     excluded: list[tuple[Condition, ...]] = []
     if words := texts(table, "exclude_words", where):
-        excluded.append((contains("secret", words),))
+        excluded.append((Condition("secret", words=words, any_case=True),))
     for field, target in (("exclude_regexes_capture", "secret"), ("exclude_regexes_match", "match")):
         try:
             if expressions := texts(table, field, where):
