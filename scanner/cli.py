@@ -187,6 +187,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "confidence": sig.confidence,
             "opens": sig.opens,
             "prefilter": "  ".join(sig.prefilter),
+            "near": f"starts within {sig.near} bytes of it" if sig.near else "",
             "pattern": sig.pattern,
             "keywords": ", ".join(sig.keywords),
             "entropy": sig.entropy or "",

@@ -301,6 +301,7 @@ def test_a_rule_of_another_scanner_is_shown_with_where_it_is_from() -> None:
         "  severity    high",
         "  confidence  medium",
         "  prefilter   [Vv][Ee][Ll][Mm][Aa]",
+        "  near        starts within 1024 bytes of it",
         r"  pattern     \b([a-f0-9]{32})\b",
         "  entropy     3.0",
         "  from        a Trufflehog rule",

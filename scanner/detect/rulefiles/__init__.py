@@ -62,7 +62,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path) -> Iterator[Signature | Unhonoured]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise SignatureError(f"{path}: {error}") from error
     language, document = _parsed(path, text)
