@@ -184,10 +184,12 @@ class Matcher:
                 continue
             started = perf_counter() if self._profile else 0.0
             if sig.near:
-                passed[index] = max(done, min(region.end, end + sig.near))
+                passed[index] = max(done, min(region.end, end + sig.near))  # so far, this search will have looked
             for match in _nearby(sig, data, region, end, done) if sig.near else _matches(sig, data, region, end):
-                if sig.near and not low <= match.start < high:
-                    continue  # its start decides, since two blocks may see it beside different words
+                if sig.near:
+                    passed[index] = max(passed[index], match.end)
+                    if not low <= match.start < high:
+                        continue  # its start decides, since two blocks may see it beside different words
                 hit = _judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)

@@ -194,6 +194,15 @@ def test_blocks_that_overlap_report_what_is_near_once_wherever_the_cut_is(tmp_pa
     assert set(counts) == {1}
 
 
+def test_what_was_searched_is_not_searched_again_from_its_middle(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature(**{**NEAR, "pattern": "[0-9]{10,40}"}))
+    data = b"acmecorp" + b" " * 35 + b"7" * 30 + b" acmecorp"
+
+    # The match starts in the block before; its tail, which the second word is near to, is none of this block's.
+    assert engine.scan(data, whole(data), 45) == []
+    assert [hit.start for hit in engine.scan(data, whole(data))] == [43]
+
+
 def test_the_first_group_that_holds_something_is_the_secret(tmp_path: Path) -> None:
     engine = matcher(
         tmp_path, signature(pattern="acme_(?:([0-9]+)|([a-z]*)([a-z]))", groups=(2, 1), prefilter=("acme_",))

@@ -127,9 +127,9 @@ def test_betterleaks_says_what_is_not_done() -> None:
 def test_nosey_parker_says_what_is_not_done() -> None:
     assert said(RULES / "noseyparker.yml") == [
         "|rulesets: brevik chooses no rules here, all that are given are used",
-        "np.brevik.2|regex: long matches are cut 8192 bytes behind the text they are found by",
+        "np.brevik.2|regex: sees no more than 8192 bytes behind the text it is found by",
         "np.brevik.3|left out, its regex has the class operator &&",
-        "np.brevik.4|regex: long matches are cut 8192 bytes behind the text they are found by",
+        "np.brevik.4|regex: sees no more than 8192 bytes behind the text it is found by",
         "np.brevik.4|regex: of its 2 groups only the last that holds something is told",
     ]
 
@@ -316,7 +316,7 @@ def test_a_malformed_file_is_named_with_what_was_expected(name: str, text: str, 
         (GITLEAKS.replace("acme_", "^acme_"), ["a|regex: ^ also matches at the start of a line"]),
         (
             GITLEAKS.replace("acme_", ".*acme_").replace("{9}", "+"),
-            ["a|regex: long matches are cut 1024 bytes before and 8192 bytes behind the text they are found by"],
+            ["a|regex: sees no more than 1024 bytes before and 8192 bytes behind the text it is found by"],
         ),
         (
             "[extend]\nurl = 'https://a.example/b.toml'\n",

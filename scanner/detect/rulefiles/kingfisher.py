@@ -7,16 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.detect.rulefiles.fields import number, tables, text, texts, unknown
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
-from scanner.detect.rulefiles.rule import (
-    Rule,
-    build,
-    number,
-    tables,
-    text,
-    texts,
-    unknown,
-)
+from scanner.detect.rulefiles.rule import Rule, build
 from scanner.detect.rulefiles.syntax import RUST
 from scanner.detect.signature import Condition, Confidence, Signature
 

@@ -6,8 +6,9 @@ Facts: the project's documentation of its rules.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.detect.rulefiles.fields import tables, text, texts, unknown
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
-from scanner.detect.rulefiles.rule import Rule, build, tables, text, texts, unknown
+from scanner.detect.rulefiles.rule import Rule, build
 from scanner.detect.rulefiles.syntax import RUST
 from scanner.detect.signature import Confidence, Severity, Signature
 

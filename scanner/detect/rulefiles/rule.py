@@ -5,13 +5,13 @@ A format says what its fields mean by filling a `Rule`; how that is run is decid
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scanner.detect import derive, expression
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
-from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
+from scanner.detect.rulefiles.notes import Unhonoured
 from scanner.detect.rulefiles.syntax import Translated, UnsupportedError, translate
 from scanner.detect.signature import Condition, Confidence, Example, Provider, Severity, Signature
 
@@ -103,8 +103,8 @@ def build(rule: Rule) -> Iterator[Signature | Unhonoured]:
     if isinstance(plan, str):
         yield Unhonoured(rule.id, "rule", f"left out, {plan}")
         return
-    for text in (*pattern.differs, *paths.differs):
-        yield Unhonoured(rule.id, "regex", text)
+    for difference in (*pattern.differs, *paths.differs):
+        yield Unhonoured(rule.id, "regex", difference)
     for what, why in plan.notes:
         yield Unhonoured(rule.id, what, why)
     groups = rule.groups
@@ -174,7 +174,7 @@ def _plan(tree: Any, keywords: Sequence[str]) -> _Plan | str:
     after, cut_after = _within(after, LOOKAHEAD, OPEN)
     if cut_before or cut_after:
         sides = [f"{before:.0f} bytes before"] * cut_before + [f"{after:.0f} bytes behind"] * cut_after
-        notes.append(("regex", f"long matches are cut {' and '.join(sides)} the text they are found by"))
+        notes.append(("regex", f"sees no more than {' and '.join(sides)} the text it is found by"))
     return _Plan(prefilter, before, after, near, checked, tuple(notes))
 
 
@@ -200,60 +200,3 @@ def exclusion(target: str, regexes: Sequence[str], dialect: str) -> Condition:
         UnsupportedError: as for `translate`.
     """
     return Condition(target, tuple(translate(regex, dialect).pattern for regex in regexes))
-
-
-def text(table: Mapping[str, Any], name: str, where: str, default: str = "") -> str:
-    """A field that holds text.
-
-    Raises:
-        MalformedError: it holds something else.
-    """
-    value = table.get(name, default)
-    if not isinstance(value, str):
-        raise MalformedError(f"{where}: {name}: expected text, found {value!r}")
-    return value
-
-
-def texts(table: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
-    """A field that holds a list of texts, or one.
-
-    Raises:
-        MalformedError: it holds something else.
-    """
-    value = table.get(name) or ()
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise MalformedError(f"{where}: {name}: expected a list of texts, found {value!r}")
-    return tuple(value)
-
-
-def number(table: Mapping[str, Any], name: str, where: str) -> float:
-    """A field that holds a number, 0 if it is not there.
-
-    Raises:
-        MalformedError: it holds something else.
-    """
-    value = table.get(name) or 0
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MalformedError(f"{where}: {name}: expected a number, found {value!r}")
-    return float(value)
-
-
-def tables(table: Mapping[str, Any], name: str, where: str) -> tuple[Mapping[str, Any], ...]:
-    """A field that holds a list of tables, or one.
-
-    Raises:
-        MalformedError: it holds something else.
-    """
-    value = table.get(name) or ()
-    if isinstance(value, Mapping):
-        return (value,)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
-        raise MalformedError(f"{where}: {name}: expected a list of tables, found {value!r}")
-    return tuple(value)
-
-
-def unknown(table: Mapping[str, Any], known: set[str], rule: str) -> Iterator[Unhonoured]:
-    """A note for each field that this version of layerleak has never heard of."""
-    return (Unhonoured(rule, str(name), "unknown here, so without effect") for name in table if name not in known)

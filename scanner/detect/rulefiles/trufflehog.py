@@ -6,17 +6,9 @@ Facts: the chapter on custom detectors of the project's documentation.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.detect.rulefiles.fields import number, tables, text, texts, unknown
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
-from scanner.detect.rulefiles.rule import (
-    Rule,
-    build,
-    exclusion,
-    number,
-    tables,
-    text,
-    texts,
-    unknown,
-)
+from scanner.detect.rulefiles.rule import Rule, build, exclusion
 from scanner.detect.rulefiles.syntax import GO, UnsupportedError
 from scanner.detect.signature import Condition, Signature
 
