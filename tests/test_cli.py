@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, SAMPLES
+from tests.image.archives import write_tar
 
 DELETED = str(SAMPLES / "deleted" / "image.tar.gz")
 CLEAN = str(SAMPLES / "secret-mount" / "image.tar.gz")
@@ -246,18 +245,6 @@ RULES = ROOT / "tests" / "detect" / "rules"
 ZENTARA = "zen_9t8ccb2tjibkpyx2gbdtldsw"
 
 
-def _tar_of(path: Path, text: str) -> str:
-    with tarfile.open(path, "w") as tar:
-        for folder in ("etc", "usr"):
-            member = tarfile.TarInfo(folder)
-            member.type = tarfile.DIRTYPE
-            tar.addfile(member)
-        member = tarfile.TarInfo("etc/settings.env")
-        member.size = len(text)
-        tar.addfile(member, BytesIO(text.encode()))
-    return str(path)
-
-
 def _found(done: subprocess.CompletedProcess[str]) -> list[str]:
     return sorted(f["signature"]["id"] for f in json.loads(done.stdout)["images"][0]["findings"])
 
@@ -275,7 +262,9 @@ def test_rules_of_other_scanners_are_used_alone_or_with_the_built_in_ones(
     options: tuple[str, ...], expected: list[str], tmp_path: Path
 ) -> None:
     key = json.loads((SAMPLES / "deleted" / "expected.json").read_text())["findings"][0]["secret"]
-    target = _tar_of(tmp_path / "fs.tar", f"TOKEN={ZENTARA}\n{key}\n")
+    target = str(
+        write_tar(tmp_path / "fs.tar", {"etc/settings.env": f"TOKEN={ZENTARA}\n{key}\n".encode(), "usr/none": b""})
+    )
 
     assert _found(run("scan", "--format", "json", *options, target)) == expected
 
