@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import IntEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 import click
 
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from scanner.profile import Profile
     from scanner.report import Options
     from scanner.trace.ignore import Ignoring
+
+
+class Chosen(NamedTuple):
+    """Which signatures to use: those of the paths, the built-in ones if there are none or they are asked for too."""
+
+    paths: tuple[Path, ...]
+    with_builtin: bool
 
 
 class Exit(IntEnum):
@@ -39,13 +47,27 @@ class Exit(IntEnum):
 
 _SEVERITIES = ("low", "medium", "high", "critical")
 
-_signature_folders = click.option(
-    "--signatures",
-    "folders",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of signature files to use instead of the built-in ones; may be given again.",
-)
+
+def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Which signatures to use: two options, which reach a command as one ``chosen``."""
+
+    @click.option(
+        "--signatures",
+        "paths",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(exists=True, path_type=Path),
+        help="File or folder of signatures to use instead of the built-in ones: layerleak's own, or rules of Gitleaks, "
+        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog; may be given again.",
+    )
+    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well as those of --signatures.")
+    @wraps(command)
+    def chosen(*arguments: Any, paths: tuple[Path, ...], with_builtin: bool, **options: Any) -> None:
+        command(*arguments, chosen=Chosen(paths, with_builtin), **options)
+
+    return chosen
+
+
 _show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
 _color = click.option("--color/--no-color", default=None, help="Colours; by default only on a terminal.")
 _targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
@@ -96,7 +118,7 @@ def cli() -> None:
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
 @_show_secrets
-@_signature_folders
+@_signature_options
 @_color
 def scan(
     targets: tuple[str, ...],
@@ -112,7 +134,7 @@ def scan(
     jobs: int | None,
     profiled: bool,
     show_secrets: bool,
-    folders: tuple[Path, ...],
+    chosen: Chosen,
     color: bool | None,
 ) -> None:
     """Scan images on disk.
@@ -130,7 +152,7 @@ def scan(
         raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
     ignoring = _ignoring(() if no_ignore_file else ignore_files or None, marks=not no_inline_ignore)
     profile = Profile() if profiled else None
-    report = _scan_all(targets, folders, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
+    report = _scan_all(targets, chosen, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
@@ -141,14 +163,14 @@ def scan(
 @cli.command()
 @_targets
 @_show_secrets
-@_signature_folders
+@_signature_options
 @_color
-def history(targets: tuple[str, ...], show_secrets: bool, folders: tuple[Path, ...], color: bool | None) -> None:
+def history(targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, color: bool | None) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
     from scanner.report import history as report_history
     from scanner.trace.ignore import Ignoring
 
-    report = _scan_all(targets, folders, Ignoring(marks=False), None)
+    report = _scan_all(targets, chosen, Ignoring(marks=False), None)
     _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
@@ -159,19 +181,19 @@ def signatures() -> None:
 
 
 @signatures.command("list")
-@_signature_folders
-def list_signatures(folders: tuple[Path, ...]) -> None:
+@_signature_options
+def list_signatures(chosen: Chosen) -> None:
     """List every signature: id, severity, confidence, name."""
-    for sig in _ruleset(folders).signatures:
+    for sig in _ruleset(chosen).signatures:
         click.echo(f"{sig.id:40} {sig.severity!s:9} {sig.confidence!s:7} {sig.name}")
 
 
 @signatures.command("show")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_signature_folders
-def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
+@_signature_options
+def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
     """Show what signatures look for, and what to do about a hit."""
-    known = {sig.id: sig for sig in _ruleset(folders).signatures}
+    known = {sig.id: sig for sig in _ruleset(chosen).signatures}
     for name in ids:
         sig = known.get(name)
         if sig is None:
@@ -182,11 +204,13 @@ def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
             "confidence": sig.confidence,
             "opens": sig.opens,
             "prefilter": "  ".join(sig.prefilter),
+            "near": f"starts within {sig.near} bytes of it" if sig.near else "",
             "pattern": sig.pattern,
             "keywords": ", ".join(sig.keywords),
             "entropy": sig.entropy or "",
             "filters": ", ".join(sig.filters),
             "paths": sig.paths,
+            "from": f"a {sig.origin} rule" if sig.origin else "",
             "proof": sig.proof,
             "rotate": sig.remediation,
         }
@@ -199,8 +223,8 @@ def show_signatures(ids: tuple[str, ...], folders: tuple[Path, ...]) -> None:
 @click.argument("text", metavar="TEXT")
 @click.option("--path", default="", help="File that the text is said to stand in; by default it is metadata.")
 @_show_secrets
-@_signature_folders
-def explain_signatures(text: str, path: str, show_secrets: bool, folders: tuple[Path, ...]) -> None:
+@_signature_options
+def explain_signatures(text: str, path: str, show_secrets: bool, chosen: Chosen) -> None:
     """Explain, step by step, why signatures find something in a text or do not.
 
     A TEXT of - is read from stdin. Use that for real secrets: other users see a command's arguments while it runs,
@@ -212,18 +236,18 @@ def explain_signatures(text: str, path: str, show_secrets: bool, folders: tuple[
     if text == "-" and sys.stdin is None:
         raise click.BadParameter("stdin is closed", param_hint="TEXT")
     data = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
-    for line in lines(explain(data, _ruleset(folders), path), show_secrets=show_secrets):
+    for line in lines(explain(data, _ruleset(chosen), path), show_secrets=show_secrets):
         click.echo(line)
 
 
 @signatures.command("test")
-@_signature_folders
-def test_signatures(folders: tuple[Path, ...]) -> None:
+@_signature_options
+def test_signatures(chosen: Chosen) -> None:
     """Run every signature's examples through the engine, and refuse what would slow it down."""
     from scanner.detect.lint import lint
     from scanner.detect.selftest import check_examples
 
-    ruleset = _ruleset(folders)
+    ruleset = _ruleset(chosen)
     failures = [*check_examples(ruleset), *lint(ruleset.signatures)]
     for failure in failures:
         click.echo(f"{failure.signature}: {failure.reason}\n  in {failure.text!r}", err=True)
@@ -234,13 +258,25 @@ def test_signatures(folders: tuple[Path, ...]) -> None:
     sys.exit(Exit.SECRETS if failures else Exit.CLEAN)
 
 
-def _ruleset(folders: tuple[Path, ...]) -> "Ruleset":
+def _ruleset(chosen: Chosen) -> "Ruleset":
     from scanner.detect.ruleset import load_ruleset
 
     try:
-        return load_ruleset(*folders)
+        ruleset = load_ruleset(*chosen.paths, builtin=chosen.with_builtin)
     except SignatureError as error:
         _usage(error)
+    for line in _unhonoured(ruleset):
+        _complain(line)
+    return ruleset
+
+
+def _unhonoured(ruleset: "Ruleset") -> Iterator[str]:
+    """One line for each rule of which something is not done."""
+    rules: dict[tuple[Path, str], list[str]] = {}
+    for path, item in ruleset.unhonoured:
+        rules.setdefault((path, item.rule), []).append(str(item))
+    for (path, rule), reasons in rules.items():
+        yield f"{path}: {f'rule {rule!r}: ' if rule else ''}{'; '.join(dict.fromkeys(reasons))}"
 
 
 def _ignoring(files: tuple[Path, ...] | None, *, marks: bool) -> "Ignoring":
@@ -269,7 +305,7 @@ def _usage(error: LayerleakError) -> NoReturn:
 
 def _scan_all(
     targets: tuple[str, ...],
-    folders: tuple[Path, ...],
+    chosen: Chosen,
     ignoring: "Ignoring",
     progress: bool | None,
     jobs: int | None = None,
@@ -285,7 +321,7 @@ def _scan_all(
     # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
     sys.setswitchinterval(1e-4)
 
-    ruleset = _ruleset(folders)
+    ruleset = _ruleset(chosen)
     try:
         key = fingerprint_key()
     except LayerleakError as error:

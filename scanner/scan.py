@@ -195,7 +195,7 @@ def scan_image(
     Args:
         target: path of a docker or OCI archive, an OCI layout, an exported build cache, or a tar of a file system;
             archives may be compressed as a whole.
-        signatures: folders of signature files to use in the place of the built-in ones.
+        signatures: files and folders of signatures or of other scanners' rules, to use in place of the built-in ones.
         key: for the fingerprints; the user's own if None, and one for this call only where there is none.
         progress: is called with bytes read since its last call, and bytes there are in all (0 where unknown).
         jobs: how many threads to use; as many as there are cores if None.

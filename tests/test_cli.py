@@ -404,3 +404,75 @@ def test_a_text_is_explained_as_of_a_file() -> None:
     told = run("signatures", "explain", "--path", "usr/share/doc/README.md", "password = qXk4Zr9Tw2Lm").stdout
 
     assert "  filter shipped_test  -    in the tests, examples or documentation of an installed package; so" in told
+
+
+RULES = ROOT / "tests" / "detect" / "rules"
+ZENTARA = "zen_9t8ccb2tjibkpyx2gbdtldsw"
+
+
+def _found(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return sorted(f["signature"]["id"] for f in json.loads(done.stdout)["images"][0]["findings"])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--signatures", str(RULES / "gitleaks.toml")), ["zentara-token"]),
+        (("--signatures", str(RULES)), ["zentara-token"]),
+        (("--signatures", str(RULES), "--with-builtin"), ["openssh-private-key", "zentara-token"]),
+        (("--with-builtin",), ["generic-token", "openssh-private-key"]),
+    ],
+)
+def test_rules_of_other_scanners_are_used_alone_or_with_the_built_in_ones(
+    options: tuple[str, ...], expected: list[str], tmp_path: Path
+) -> None:
+    key = json.loads((SAMPLES / "deleted" / "expected.json").read_text())["findings"][0]["secret"]
+    target = str(
+        write_tar(tmp_path / "fs.tar", {"etc/settings.env": f"TOKEN={ZENTARA}\n{key}\n".encode(), "usr/none": b""})
+    )
+
+    assert _found(run("scan", "--format", "json", *options, target)) == expected
+
+
+def test_what_cannot_be_honoured_is_one_line_a_rule_on_stderr() -> None:
+    done = run("signatures", "list", "--signatures", str(RULES / "kingfisher.yml"))
+
+    file = RULES / "kingfisher.yml"
+    assert done.stderr.splitlines() == [
+        f"layerleak: {file}: rule 'custom.ostrava.1': validation: no secret is checked with its provider; revocation: "
+        "no secret is revoked; depends_on_rule: other rules' values are only used to check a secret, which is not "
+        "done; pattern_requirements.checksum: not computed",
+        f"layerleak: {file}: rule 'custom.ostrava.2': left out, visible: false says that its values are not to be told",
+    ]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["custom.ostrava.1", "custom.ostrava.3"]
+
+
+def test_a_rule_of_another_scanner_is_shown_with_where_it_is_from() -> None:
+    done = run("signatures", "show", "--signatures", str(RULES / "trufflehog.yml"), "VelmaToken")
+
+    assert done.stdout.splitlines() == [
+        "VelmaToken: VelmaToken (Trufflehog rule)",
+        "  severity    high",
+        "  confidence  medium",
+        "  prefilter   [Vv][Ee][Ll][Mm][Aa]",
+        "  near        starts within 1024 bytes of it",
+        r"  pattern     \b([a-f0-9]{32})\b",
+        "  entropy     3.0",
+        "  from        a Trufflehog rule",
+    ]
+
+
+def test_the_examples_of_other_scanners_rules_are_run() -> None:
+    done = run("signatures", "test", "--signatures", str(RULES))
+
+    assert (done.returncode, done.stdout) == (0, "12 signatures, 5 examples, 3 counter-examples: 0 failures\n")
+
+
+def test_a_malformed_rule_file_is_one_line_with_what_was_expected(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text("rules:\n- name: a\n  pattern:\n    - x\n")
+
+    done = run("scan", "--signatures", str(file), DELETED)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"layerleak: {file}: Nosey Parker: rule 1: pattern: expected text, found ['x']\n"

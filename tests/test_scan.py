@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -225,3 +226,21 @@ def test_the_api_takes_ignore_files_and_marks_as_the_command_does(tmp_path: Path
 
     assert [(len(image.findings), len(image.ignored)) for image in report.images] == [(0, 1)]
     assert report.rules == (Rule(str(rules), 1, "opens nothing", signature="openssh-*"),)
+
+
+def test_a_secret_known_by_a_word_near_it_is_found_once_wherever_blocks_end(tmp_path: Path) -> None:
+    content = bytearray(b"nothing to see here\n" * (120 * 1024))
+    tokens = []
+    chosen = random.Random(5)
+    for number, start in enumerate(range(2**20 - 20_000, 2**20 + 40_000, 1500)):
+        token, gap = b"%032x" % chosen.getrandbits(128), b"." * chosen.randrange(900)
+        text = b"velma " + gap + b" " + token + b" " if number % 2 else b" " + token + b" " + gap + b" velma "
+        content[start : start + len(text)] = text
+        tokens.append(token)
+    target = write_tar(tmp_path / "fs.tar", {"etc/big": bytes(content), "usr/none": b""})
+    rules = Path(__file__).parent / "detect" / "rules" / "trufflehog.yml"
+
+    (image,) = scan_image(target, signatures=(rules,)).images
+
+    assert sorted(finding.secret for finding in image.findings) == sorted(tokens)
+    assert {len(finding.occurrences) for finding in image.findings} == {1}

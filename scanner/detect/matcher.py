@@ -24,6 +24,9 @@ LOOKBEHIND = 4096
 LOOKAHEAD = 32768
 """Bytes after it. The largest secrets are PGP private keys and service-account files."""
 
+LINE = 1024
+"""Bytes on either side of a match that an exclusion may call its line."""
+
 _CANONICAL = re.compile(rb"\s|\\[nr]|[\\\"'+,]")
 
 
@@ -185,23 +188,28 @@ class Matcher:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
         for number, end in raw:
-            if not low < end <= high:
-                continue
             index = self._ruleset.owners[number]
-            if end <= passed.get(index, 0):
+            sig = self._ruleset.signatures[index]
+            done = passed.get(index, 0)
+            if not sig.near and (end <= done or not low < end <= high):
                 continue
             place = bisect_right(starts, end - 1) - 1
             if place < 0 or end > regions[place].end:
                 continue
-            sig = self._ruleset.signatures[index]
             region = regions[place]
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
             started = perf_counter() if self._profile else 0.0
-            for match in matches(sig, data, region, end):
+            if sig.near:
+                passed[index] = max(done, min(region.end, end + sig.near))  # so far, this search will have looked
+            for match in _nearby(sig, data, region, end, done) if sig.near else matches(sig, data, region, end):
+                if sig.near:
+                    passed[index] = max(passed[index], match.end)
+                    if not low <= match.start < high:
+                        continue  # its start decides, since two blocks may see it beside different words
                 hit = judge(sig, match, data, place, region)
                 if hit is not None:
-                    passed[index] = match.end
+                    passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
@@ -212,6 +220,7 @@ class Match:
     """A match of a signature's pattern: offsets in the block.
 
     Attributes:
+        start: of the match.
         end: behind the match.
         start_of_secret: of the secret.
         end_of_secret: behind it.
@@ -219,6 +228,7 @@ class Match:
         stop: where that ends.
     """
 
+    start: int
     end: int
     start_of_secret: int
     end_of_secret: int
@@ -255,10 +265,22 @@ def _search(
         if match.start() + shift >= end:
             return
         if match.end() + shift >= end:
-            start_of_secret, end_of_secret = match.span("secret" if "secret" in sig.regex.groupindex else 0)
-            yield Match(
-                match.end() + shift, start_of_secret + shift, end_of_secret + shift, begin + shift, stop + shift
-            )
+            yield _cut(sig, match, shift, begin, stop)
+
+
+def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, done: int) -> Iterator[Match]:
+    """Matches of the pattern that start near ``end``, from ``done`` on, which is how far was searched before."""
+    begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
+    for match in sig.regex.finditer(data, max(begin, done), stop):
+        if match.start() >= end + sig.near:
+            return
+        yield _cut(sig, match, 0, begin, stop)
+
+
+def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> Match:
+    secret = next((match.span(number) for number in sig.groups if match.start(number) < match.end(number)), None)
+    first, last = secret or match.span("secret" if "secret" in sig.regex.groupindex else 0)
+    return Match(match.start() + shift, match.end() + shift, first + shift, last + shift, begin + shift, stop + shift)
 
 
 def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, region: Region) -> Hit | None:
@@ -279,6 +301,8 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
     if sig.keyword_bytes and keyword(sig, match, data) is None:
         return None
     if sig.entropy and shannon(secret) < sig.entropy:
+        return None
+    if sig.excluded and _excluded(sig, match, data, region):
         return None
     public = known_public(secret)
     if public is None and sig.filters:
@@ -306,12 +330,30 @@ def keyword(sig: Signature, match: Match, data: bytearray | bytes) -> bytes | No
     return next((word for word in sig.keyword_bytes if word in window), None)
 
 
+def _excluded(sig: Signature, match: Match, data: bytearray | bytes, region: Region) -> bool:
+    """Whether the rule itself says that this is no secret."""
+    begin, stop = max(region.start, match.start - LINE), min(region.end, match.end + LINE)
+    first, last = _line(data, match.start, match.end, begin, stop)
+    texts = {
+        "secret": bytes(data[match.start_of_secret : match.end_of_secret]),
+        "match": bytes(data[match.start : match.end]),
+        "line": bytes(data[first:last]),
+        "path": region.path.encode(errors="surrogateescape"),
+    }
+    return any(all(condition.holds(texts[condition.target]) for condition in each) for each in sig.excluded)
+
+
+def _line(data: bytearray | bytes, start: int, end: int, begin: int, stop: int) -> tuple[int, int]:
+    """Where the line begins that holds ``start``, and where that ends that holds ``end``, as far as was seen."""
+    last = data.find(b"\n", end, stop)
+    return max(data.rfind(b"\n", begin, start) + 1, begin), last if last >= 0 else stop
+
+
 def candidate(match: Match, data: bytearray | bytes, region: Region) -> Candidate:
     """A match as filters see it."""
     start, end = match.start_of_secret, match.end_of_secret
-    line_start = max(data.rfind(b"\n", match.begin, start) + 1, match.begin)
-    line_end = data.find(b"\n", end, match.stop)
-    line = bytes(data[line_start : line_end if line_end >= 0 else match.stop])
+    line_start, line_end = _line(data, start, end, match.begin, match.stop)
+    line = bytes(data[line_start:line_end])
     return Candidate(
         # latin-1 keeps one character a byte, so that columns are offsets
         secret=bytes(data[start:end]).decode("latin-1"),

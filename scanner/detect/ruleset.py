@@ -4,18 +4,21 @@ import hashlib
 import os
 import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hyperscan
 import platformdirs
 
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
-from scanner.detect.signature import Signature, load_signatures
+from scanner.detect.signature import Signature
 from scanner.errors import SignatureError
+
+if TYPE_CHECKING:
+    from scanner.detect.rulefiles import Unhonoured
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Ruleset:
         owners: for each expression of the database, by its id, the index of its signature.
         database: the Hyperscan database, block mode.
         digest: names the content of the ruleset; equal for equal signatures.
+        unhonoured: what is not done of rules of other formats, by the file they are in.
     """
 
     signatures: tuple[Signature, ...]
     owners: tuple[int, ...]
     database: Any
     digest: str
+    unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
 
 
 def builtin_folder() -> Path:
@@ -42,18 +47,31 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "signatures"
 
 
-def load_ruleset(*folders: Path, cache: Path | None = None) -> Ruleset:
+def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None) -> Ruleset:
     """Reads signatures and compiles them, or loads the compiled database from the cache.
 
     Args:
-        folders: where the signature files are; the built-in ones if none is given.
+        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given.
+        builtin: whether to use the built-in signatures as well; one of them gives way to another of its id.
         cache: folder for compiled databases; the user's cache folder if None.
 
     Raises:
         SignatureError: a signature is malformed, names an unknown filter or proof, or does not compile.
     """
-    signatures = tuple(sig for folder in folders or (builtin_folder(),) for sig in load_signatures(folder))
-    return compile_ruleset(signatures, cache)
+    # Not at the top: what rules are built for is the matcher, which needs this module.
+    from scanner.detect.rulefiles import load
+
+    loaded = load(*paths or (builtin_folder(),))
+    signatures = loaded.signatures
+    if builtin and paths:
+        own = {sig.id for sig in signatures}
+        signatures += tuple(sig for sig in load(builtin_folder()).signatures if sig.id not in own)
+    if not signatures:
+        reasons = "; ".join(f"{item.rule or path.name}: {item}" for path, item in loaded.unhonoured[:3]) or "no rules"
+        raise SignatureError(
+            f"{', '.join(map(str, paths))}: expected signatures, found none that can be used: {reasons}"
+        )
+    return replace(compile_ruleset(signatures, cache), unhonoured=loaded.unhonoured)
 
 
 def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None) -> Ruleset:

@@ -5,7 +5,6 @@ secret, and the words a person needs to act on it. This module knows the shape o
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
@@ -82,6 +81,39 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A test of what surrounds a secret, for rules that say what is none.
+
+    Attributes:
+        target: what is searched: ``"secret"``, ``"match"`` (of the whole pattern), ``"line"`` or ``"path"``.
+        patterns: Python regular expressions, one of which must be found in it.
+        words: the same of plain text, of which there may be thousands.
+        any_case: whether case does not matter for the words.
+        negated: whether it holds where nothing is found.
+    """
+
+    target: str
+    patterns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    any_case: bool = False
+    negated: bool = False
+
+    @cached_property
+    def _regexes(self) -> tuple[re.Pattern[bytes], ...]:
+        return tuple(re.compile(pattern.encode()) for pattern in self.patterns)
+
+    @cached_property
+    def _plain(self) -> tuple[bytes, ...]:
+        return tuple((word.lower() if self.any_case else word).encode() for word in self.words)
+
+    def holds(self, text: bytes) -> bool:
+        """Whether the condition holds for the text of its target; metadata has no path, so nothing is found in it."""
+        plain = text.lower() if self.any_case else text
+        found = any(word in plain for word in self._plain) or any(regex.search(text) for regex in self._regexes)
+        return found != self.negated
+
+
+@dataclass(frozen=True)
 class Signature:
     """One kind of secret.
 
@@ -104,6 +136,12 @@ class Signature:
         proof: name of the offline proof in ``detect.proof``.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
         generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
+        origin: the kind of rule file it was read from; empty for layerleak's own, which alone can be checked for all
+            that `Signature` asks. What follows is only found in rules of other origin.
+        groups: numbers of groups of the pattern; the first that holds something is the secret.
+        near: bytes from the end of a prefilter's match within which the pattern's may start, for prefilters that
+            stand beside the match and not in it; 0 for those that end inside of it.
+        excluded: a match is dropped if all conditions of one of these hold.
         examples: texts in which the secret must be found, exactly.
         counterexamples: texts in which this signature must find nothing.
     """
@@ -126,6 +164,10 @@ class Signature:
     proof: str = ""
     form: str = ""
     generic: bool = False
+    origin: str = ""
+    groups: tuple[int, ...] = ()
+    near: int = 0
+    excluded: tuple[tuple[Condition, ...], ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
     counterexamples: tuple[Example, ...] = field(default=(), repr=False)
 
@@ -151,34 +193,16 @@ class Signature:
         return f"{steps} {self.provider.url}".strip()
 
 
-def load_signatures(folder: Path) -> tuple[Signature, ...]:
-    """Reads every ``*.toml`` below a folder, in the order of their names.
+def read_signatures(path: Path, document: Mapping[str, Any]) -> Iterator[Signature]:
+    """The signatures of one file of layerleak's own format.
 
     Args:
-        folder: where the files are; one provider a file.
+        path: of the file, for errors.
+        document: what its TOML holds: one provider, and its signatures.
 
     Raises:
-        SignatureError: a file cannot be read or parsed, a field is missing, unknown or of the wrong kind, or an
-            id is used twice.
+        SignatureError: a field is missing, unknown or of the wrong kind.
     """
-    paths = sorted(folder.glob("**/*.toml"))
-    if not paths:
-        raise SignatureError(f"{folder}: expected signature files (*.toml), found none")
-    found: dict[str, Signature] = {}
-    for path in paths:
-        for signature in _read(path):
-            if signature.id in found:
-                raise SignatureError(f"{path}: signature {signature.id!r} is defined twice")
-            found[signature.id] = signature
-    return tuple(found.values())
-
-
-def _read(path: Path) -> Iterator[Signature]:
-    try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, ValueError) as error:
-        raise SignatureError(f"{path}: {error}") from error
     tables = document.get("signature")
     if not isinstance(document.get("provider"), dict) or not isinstance(tables, list):
         raise SignatureError(f"{path}: expected a [provider] table and [[signature]] tables")
@@ -187,6 +211,8 @@ def _read(path: Path) -> Iterator[Signature]:
     except TypeError as error:
         raise SignatureError(f"{path}: [provider]: {error}") from error
     for table in tables:
+        if not isinstance(table, dict):
+            raise SignatureError(f"{path}: expected [[signature]] tables, found {table!r}")
         where = f"{path}: signature {table.get('id', '(without id)')!r}"
         try:
             yield _signature(table, provider)
@@ -195,7 +221,7 @@ def _read(path: Path) -> Iterator[Signature]:
 
 
 _LISTS = ("prefilter", "keywords", "filters")
-_KNOWN = {item.name for item in fields(Signature)} - {"provider"}
+_KNOWN = {item.name for item in fields(Signature)} - {"provider", "origin", "groups", "near", "excluded"}
 
 
 def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:

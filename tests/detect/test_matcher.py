@@ -4,9 +4,11 @@ import marshal
 import random
 from pathlib import Path
 
+import pytest
+
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Confidence
+from scanner.detect.signature import Condition, Confidence
 from tests.detect.engine import Part, found, matcher, signature
 
 TOKEN = b"acme_" + b"0k3j5h7g9f"
@@ -148,3 +150,102 @@ def test_what_lies_in_the_tests_of_an_installed_package_is_told_and_not_counted(
         "in the tests, examples or documentation of an installed package",
         None,
     ]
+
+
+NEAR = {
+    "near": 40,
+    "before": 60,
+    "after": 60,
+    "prefilter": ("[Aa]cmecorp",),
+    "pattern": "(?<![a-z0-9])[0-9]{10}(?![0-9])",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        (b"AcmeCorp: 0123456789", []),
+        (b"Acmecorp: 0123456789", [b"0123456789"]),
+        (b"0123456789 # acmecorp", [b"0123456789"]),
+        (b"acmecorp" + b" " * 39 + b"0123456789", [b"0123456789"]),
+        (b"acmecorp" + b" " * 40 + b"0123456789", []),
+        (b"0123456789" + b" " * 42 + b"acmecorp", [b"0123456789"]),
+        (b"0123456789" + b" " * 43 + b"acmecorp", []),
+        (b"acmecorp 0123456789 acmecorp 9876543210 acmecorp", [b"0123456789", b"9876543210"]),
+    ],
+)
+def test_a_near_prefilter_may_stand_beside_the_match(text: bytes, secrets: list[bytes], tmp_path: Path) -> None:
+    hits = matcher(tmp_path, signature(**NEAR)).scan(text, whole(text))
+
+    assert [hit.secret for hit in hits] == secrets
+
+
+def test_a_near_prefilter_of_one_region_finds_nothing_in_another(tmp_path: Path) -> None:
+    data = b"acmecorp 0123456789"
+
+    assert matcher(tmp_path, signature(**NEAR)).scan(data, [Part(0, 9), Part(9, len(data))]) == []
+
+
+def test_a_near_prefilter_in_one_region_does_not_hide_the_next(tmp_path: Path) -> None:
+    data = b"acmecorp " + b"0123456789 acmecorp"
+
+    hits = matcher(tmp_path, signature(**NEAR)).scan(data, [Part(0, 9), Part(9, len(data))])
+
+    assert [hit.start for hit in hits] == [9]
+
+
+def test_blocks_that_overlap_report_what_is_near_once_wherever_the_cut_is(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature(**NEAR))
+    data = b"." * 30 + b"acmecorp 0123456789 acmecorp" + b"." * 30
+    counts = [
+        len(engine.scan(data, whole(data), 0, cut)) + len(engine.scan(data, whole(data), cut))
+        for cut in range(len(data))
+    ]
+
+    assert set(counts) == {1}
+
+
+def test_what_was_searched_is_not_searched_again_from_its_middle(tmp_path: Path) -> None:
+    engine = matcher(tmp_path, signature(**{**NEAR, "pattern": "[0-9]{10,40}"}))
+    data = b"acmecorp" + b" " * 35 + b"7" * 30 + b" acmecorp"
+
+    # The match starts in the block before; its tail, which the second word is near to, is none of this block's.
+    assert engine.scan(data, whole(data), 45) == []
+    assert [hit.start for hit in engine.scan(data, whole(data))] == [43]
+
+
+def test_the_first_group_that_holds_something_is_the_secret(tmp_path: Path) -> None:
+    engine = matcher(
+        tmp_path, signature(pattern="acme_(?:([0-9]+)|([a-z]*)([a-z]))", groups=(2, 1), prefilter=("acme_",))
+    )
+    data = b"acme_123 acme_abc acme_z"
+
+    # Of the last, group 2 is empty and group 1 not set, so all of the match is the secret; a prefilter ends before it.
+    assert [hit.secret for hit in engine.scan(data, whole(data))] == [b"123", b"ab", b"acme_z"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "kept"),
+    [
+        ([Condition("secret", ("k3j",))], []),
+        ([Condition("secret", ("zzz", "9f$"))], []),
+        ([Condition("secret", ("zzz",))], ["app/x.env", ""]),
+        ([Condition("secret", ("zzz",), negated=True)], []),
+        ([Condition("secret", words=("zzz", "k3j"))], []),
+        ([Condition("secret", words=("K3J",))], ["app/x.env", ""]),
+        ([Condition("secret", words=("K3J",), any_case=True)], []),
+        ([Condition("match", ("^acme_",))], []),
+        ([Condition("line", ("revoked$",))], []),
+        ([Condition("line", ("other",))], ["app/x.env", ""]),
+        ([Condition("path", (r"\.env$",))], [""]),
+        ([Condition("path", (r"\.env$",)), Condition("line", ("revoked",))], [""]),
+        ([Condition("path", (r"\.env$",)), Condition("line", ("other",))], ["app/x.env", ""]),
+    ],
+)
+def test_a_match_is_dropped_where_all_conditions_of_an_exclusion_hold(
+    conditions: list[Condition], kept: list[str], tmp_path: Path
+) -> None:
+    engine = matcher(tmp_path, signature(excluded=((Condition("secret", ("never",)),), tuple(conditions))))
+    data = b"other\nTOKEN=" + TOKEN + b" revoked\nother\n"
+
+    assert [path for path in ("app/x.env", "") if engine.scan(data, whole(data, path))] == kept

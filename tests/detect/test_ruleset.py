@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from scanner.detect.matcher import Matcher
+from scanner.detect.rulefiles import load
 from scanner.detect.ruleset import compile_ruleset, load_ruleset
-from scanner.detect.signature import Example, load_signatures
+from scanner.detect.signature import Example
 from scanner.errors import SignatureError
 from tests.detect.engine import Part, signature
 
@@ -33,7 +34,7 @@ def folder(tmp_path: Path, text: str) -> Path:
 
 
 def test_an_example_marks_its_secret(tmp_path: Path) -> None:
-    (sig,) = load_signatures(folder(tmp_path, GOOD))
+    (sig,) = load(folder(tmp_path, GOOD)).signatures
 
     assert sig.examples == (Example("TOKEN=acme_qwhgzkvb # of the build", "acme_qwhgzkvb"),)
 
@@ -52,7 +53,7 @@ def test_an_example_marks_its_secret(tmp_path: Path) -> None:
 )
 def test_a_malformed_file_is_named_with_what_is_wrong(broken: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SignatureError) as caught:
-        load_signatures(folder(tmp_path, broken))
+        load(folder(tmp_path, broken))
 
     assert said in str(caught.value)
     assert "acme.toml" in str(caught.value)
@@ -60,7 +61,7 @@ def test_a_malformed_file_is_named_with_what_is_wrong(broken: str, said: str, tm
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="found none"):
-        load_signatures(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(

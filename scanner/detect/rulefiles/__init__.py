@@ -1,0 +1,107 @@
+"""Rule files that users already have: each format in a file of its own, told apart by what a document holds."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
+from scanner.detect.signature import Signature, read_signatures
+from scanner.errors import SignatureError
+
+__all__ = ["Loaded", "Unhonoured", "load"]
+
+_SUFFIXES = {".toml", ".yml", ".yaml"}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What some files hold.
+
+    Attributes:
+        signatures: in the order of the files.
+        unhonoured: what is not done of them, by the file.
+    """
+
+    signatures: tuple[Signature, ...]
+    unhonoured: tuple[tuple[Path, Unhonoured], ...]
+
+
+def load(*paths: Path) -> Loaded:
+    """Reads signature files and rule files of every known format.
+
+    Args:
+        paths: files, and folders of which all ``*.toml``, ``*.yml`` and ``*.yaml`` are read, in order of their names.
+
+    Raises:
+        SignatureError: a file cannot be read or parsed, is of no known format or malformed, or an id is used twice.
+    """
+    found: dict[str, Signature] = {}
+    unhonoured: list[tuple[Path, Unhonoured]] = []
+    for path in paths:
+        for file in _files(path):
+            for item in _read(file):
+                if isinstance(item, Unhonoured):
+                    unhonoured.append((file, item))
+                elif item.id in found:
+                    raise SignatureError(f"{file}: signature {item.id!r} is defined twice")
+                else:
+                    found[item.id] = item
+    return Loaded(tuple(found.values()), tuple(unhonoured))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.glob("**/*") if file.suffix in _SUFFIXES and file.is_file())
+    if not files:
+        raise SignatureError(f"{path}: expected signature files (*.toml, *.yml, *.yaml), found none")
+    return files
+
+
+def _read(path: Path) -> Iterator[Signature | Unhonoured]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise SignatureError(f"{path}: {error}") from error
+    language, document = _parsed(path, text)
+    if language == "TOML" and ("provider" in document or "signature" in document):
+        yield from read_signatures(path, document)
+        return
+    # Imported where they are needed: nobody should wait for them who has no such files.
+    from scanner.detect.rulefiles.formats import FORMATS
+
+    for form in FORMATS[language]:
+        if form.recognises(document):
+            try:
+                yield from form.read(document)
+            except MalformedError as error:
+                raise SignatureError(f"{path}: {form.name}: {error}") from error
+            return
+    known = " or ".join(form.name for form in FORMATS[language])
+    kinds = "[provider] and [[signature]] tables" if language == "TOML" else "rules or detectors"
+    own = "layerleak's own, " if language == "TOML" else ""
+    raise SignatureError(
+        f"{path}: expected {kinds}, of {own}{known}, found {', '.join(map(str, document)) or 'nothing'}"
+    )
+
+
+def _parsed(path: Path, text: str) -> tuple[str, Mapping[str, Any]]:
+    """The document, and the language it is written in: one of the two reads it, since they hardly overlap."""
+    try:
+        return "TOML", tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        if path.suffix == ".toml":
+            raise SignatureError(f"{path}: expected TOML: {error}") from error
+    import yaml  # here, as few have such files
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SignatureError(f"{path}: expected TOML or YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise SignatureError(
+            f"{path}: expected a table of rules, found {'nothing' if document is None else type(document).__name__}"
+        )
+    return "YAML", document

@@ -1,0 +1,64 @@
+"""Nosey Parker's YAML: ``rules:`` with patterns of Rust, examples and categories.
+
+Facts: the project's documentation of its rules.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scanner.detect.rulefiles.fields import tables, text, texts, unknown
+from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
+from scanner.detect.rulefiles.rule import Rule, build
+from scanner.detect.rulefiles.syntax import RUST
+from scanner.detect.signature import Confidence, Severity, Signature
+
+NAME = "Nosey Parker"
+
+_TOP = {"rules", "rulesets"}
+_RULE = {"id", "name", "pattern", "description", "references", "categories", "examples", "negative_examples"}
+
+
+def recognises(document: Mapping[str, Any]) -> bool:
+    """Whether a YAML document has rules or rulesets; fields that only Kingfisher has are for the other to see."""
+    return "rules" in document or "rulesets" in document
+
+
+def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
+    """The rules of a file, and what of them is not honoured.
+
+    Args:
+        document: what its YAML holds.
+
+    Raises:
+        MalformedError: a field is missing or of the wrong kind.
+    """
+    yield from unknown(document, _TOP, "")
+    for ruleset in tables(document, "rulesets", "the file"):
+        yield Unhonoured(
+            "", "rulesets", f"{ruleset.get('id', 'one')!s} chooses no rules here, all that are given are used"
+        )
+    for index, table in enumerate(tables(document, "rules", "the file")):
+        where = f"rule {index + 1}"
+        name = text(table, "id", where) or text(table, "name", where)
+        if not name or not text(table, "pattern", where):
+            raise MalformedError(f"{where}: expected an id and a pattern")
+        where = f"rule {name!r}"
+        yield from unknown(table, _RULE, name)
+        categories = set(texts(table, "categories", where))
+        yield from build(
+            Rule(
+                id=name,
+                name=text(table, "name", where),
+                regex=text(table, "pattern", where),
+                dialect=RUST,
+                origin=NAME,
+                last=True,  # each group is a finding there; the secret stands behind the name or the user it is for
+                # An identifier or a hash lets nobody in by itself; a fuzzy rule is told by its own authors to err.
+                severity=Severity.LOW if categories & {"identifier", "hashed"} else Severity.HIGH,
+                confidence=Confidence.LOW if "fuzzy" in categories else Confidence.MEDIUM,
+                generic=bool(categories & {"fuzzy", "generic"}),
+                url=next(iter(texts(table, "references", where)), ""),
+                positives=texts(table, "examples", where),
+                negatives=texts(table, "negative_examples", where),
+            )
+        )
