@@ -12,7 +12,7 @@ import hyperscan
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import FILTERS, Candidate
 from scanner.detect.marshal_strings import string_bounds
-from scanner.detect.proof import PROOFS
+from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, Signature
@@ -242,7 +242,9 @@ def _judge(sig: Signature, match: _Match, data: bytearray | bytes, place: int, r
     public = known_public(secret)
     if public is None and sig.filters and _rejected(sig, data, region, start, end, begin, stop):
         return None
-    verdict = PROOFS[sig.proof](secret) if sig.proof else None
+    verdict = None
+    if sig.proof:
+        verdict = PROOFS[sig.proof](secret, Context(bytes(data[begin:start]), bytes(data[end:stop])))
     return Hit(
         signature=sig,
         region=place,
