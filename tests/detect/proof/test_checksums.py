@@ -58,13 +58,13 @@ def test_a_checksum_matches_until_a_character_is_changed(proof: str, token: str,
 
 
 def test_atlassians_checksum_covers_the_equals_sign() -> None:
-    secret = (  # noqa: S105
+    atlassian = (
         "ATATT3xFfgFNvrQE9lRZNC-dmGiYX4diTWcqU8X03cWJ8qnwrugyqAxspZV0ePfNAlGKPfvYoCKg78PGaQxxUpZ_JUpx8x59mAc_gLya"
         "0xjDhBGllNdbIfkxPp966F8Dd1TLkOK-Akco8UJHx3iE82PMYZPIzj6_56gB0-8s0U=22D6A819"
     )
 
-    assert judge("crc32-hex", secret) == MATCHES
-    assert judge("crc32-hex", secret.replace("=", "-")) == FAILS
+    assert judge("crc32-hex", atlassian) == MATCHES
+    assert judge("crc32-hex", atlassian.replace("=", "-")) == FAILS
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
@@ -161,7 +162,7 @@ def test_a_dsa_key_says_whose_it_is_and_nothing_on_stderr() -> None:
     )
 
 
-WRAPPINGS = {
+WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "escaped": lambda text: text.replace(b"\n", b"\\n"),
     "escaped twice": lambda text: text.replace(b"\n", b"\\\\n"),
     "escaped for Windows": lambda text: text.replace(b"\n", b"\\r\\n"),
