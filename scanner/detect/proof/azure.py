@@ -108,11 +108,14 @@ def annotated_key(secret: bytes) -> Verdict:
 
 
 def client_secret(secret: bytes) -> Verdict | None:
-    """An application's secret with ``8Q~``: the last three characters start the checksum of all before them."""
+    """An application's secret with ``8Q~``: the last three characters start the checksum of all before them.
+
+    Microsoft does not rely on it in its own scanner, so that a secret without it is not held to be a wrong one.
+    """
     if secret[3:6] != b"8Q~":
         return None
     computed = int.from_bytes(_marvin32(secret[:-3], _CLIENT_SEED), "little")
-    return checksum(in_base(computed, _CLIENT_DIGITS)[:3].encode() == secret[-3:])
+    return checksum(True) if in_base(computed, _CLIENT_DIGITS)[:3].encode() == secret[-3:] else None
 
 
 def devops_token(secret: bytes) -> Verdict:

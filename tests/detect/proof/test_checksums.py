@@ -22,7 +22,6 @@ TOKENS = [
     ("cloudflare", "cfut_bKIRHd4wXssSfSMmmykxOOmzr5qYjv0KlFu38QTPd0a74e12", "checksum matches"),
     ("confluent", "cfltZtrpgLLBdknp2j7PBg0sWAORPX3fGNwaYF/oS2D6JlSkOB2P6nbgQmSMZS4A", "checksum matches"),
     ("bech32", "AGE-SECRET-KEY-12Y2LNWE9NTVVUNTAGJP0HYCPQMDWPJJCL756N78TG3XJ3WJP2L6QGRPQL6", "checksum matches"),
-    ("azure-client-secret", "SQa8Q~oDbyfs8Q_BXPNKTxjowfB_VyBhXMRJNGwP", "checksum matches"),
     ("azure-devops-token", "pcd3djli5eioqrqcgmipbxmkib274podlnkpwbgpjgrq7z6n5f5a", "checksum matches"),
     (
         "azure-annotated-key",
@@ -74,11 +73,16 @@ def test_atlassians_checksum_covers_the_equals_sign() -> None:
         ("confluent", "C4/xeRLibgnF/xOQ4Qjy6AoHPZm7hudyF4eB/S5dBhbx2jDt7Sap7bz5UNoP77tZ"),
         ("cloudflare", "cfut_bKIRHd4wXssSfSMmmykxOOmzr5qYjv0KlFu38QTPd0a7"),
         ("azure-client-secret", "SQa7Q~oDbyfs8Q_BXPNKTxjowfB_VyBhXMRJNGwP"),
+        ("azure-client-secret", "SQa8Q~oDbyfs8Q_BXPNKTxjowfB_VyBhXMRJNGwQ"),
         ("azure-key", "tTuR74CxJfpLY5vDu+vvOkvOwpubigujkI0uz9Mvl5AK1noua5qx41o0WwDlc9ToQt05pzbzLFEvpcz3bIdODg=="),
     ],
 )
 def test_forms_without_a_checksum_prove_nothing_and_fail_nothing(proof: str, secret: str) -> None:
     assert judge(proof, secret) is None
+
+
+def test_an_applications_secret_at_azure_may_have_a_checksum() -> None:
+    assert judge("azure-client-secret", "SQa8Q~oDbyfs8Q_BXPNKTxjowfB_VyBhXMRJNGwP") == MATCHES
 
 
 def test_the_examples_of_the_signatures_hold(ruleset: Ruleset) -> None:
