@@ -38,7 +38,10 @@ def gitlab_routable(secret: bytes) -> Verdict | None:
 
 
 def crc32_hex(secret: bytes) -> Verdict:
-    """The last eight characters are the CRC-32, in hex, of all before them, the ``=`` included (Atlassian)."""
+    """The last eight characters are the CRC-32, in hex, of all before them, the ``=`` included.
+
+    So it is for Atlassian's tokens and Private Packagist's ("Token format" in its documentation).
+    """
     return checksum(f"{binascii.crc32(secret[:-8]):08x}".encode() == secret[-8:].lower())
 
 

@@ -118,6 +118,39 @@ def grafana_api_key(secret: bytes) -> Verdict:
     return _told(secret, {"id": "organization"})
 
 
+def discord_bot(secret: bytes) -> Verdict | None:
+    """Before the first dot: the number of the bot, in base64 ("Reference" in Discord's developer documentation).
+
+    Tokens of users with a second factor have none.
+    """
+    if secret.startswith(b"mfa."):
+        return None
+    try:
+        number = unbase64(secret.partition(b".")[0])
+    except ValueError:
+        number = b""
+    if not (number.isdigit() and len(number) <= 20):
+        return Verdict(False, "does not decode to the number of a bot")
+    return Verdict(True, f"bot {number.decode()}")
+
+
+def jfrog_reference(secret: bytes, now: datetime | None = None) -> Verdict:
+    """The base64 of ``reftkn``, a version, the expiry in seconds since 1970, and a random part.
+
+    Args:
+        secret: the token.
+        now: what its expiry is compared with; this moment, if None.
+    """
+    try:
+        name, version, until, rest = unbase64(secret).split(b":", 3)
+    except ValueError:
+        return Verdict(False, "does not decode to a reference token")
+    if name != b"reftkn" or not (version.isdigit() and until.isdigit() and rest):
+        return Verdict(False, "does not decode to a reference token")
+    told = f", {expiry(int(until), now or datetime.now(UTC))}" if int(until) else ""
+    return Verdict(True, f"decodes to a reference token{told}")
+
+
 def mapbox(secret: bytes) -> Verdict:
     """Between the dots: JSON with the account."""
     return _told(secret.partition(b".")[2].partition(b".")[0], {"u": "account"})

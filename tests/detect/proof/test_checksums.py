@@ -18,6 +18,11 @@ TOKENS = [
     ),
     ("gitlab-routable", "glpat-bzoxCnU6dzRpMnqt_CBqqN_90-B1AS8e6OjIEA.01.120bv1ix1", "checksum matches"),
     ("crc32-hex", "ATBBdXcewaxOXRrtGsURjawaPIWNBEB0A23D", "checksum matches"),
+    (
+        "crc32-hex",
+        "packagist_ort_9c41e07b5f2a8d6340b1cfe29a7d5838e6142cb09f73a5d1c8be20000000c67d3283",
+        "checksum matches",
+    ),
     ("grafana-service-account", "glsa_rq4IeQnwBunaFb7uU3qlqWzuA1M4Ui5P_30bc5590", "checksum matches"),
     ("cloudflare", "cfut_bKIRHd4wXssSfSMmmykxOOmzr5qYjv0KlFu38QTPd0a74e12", "checksum matches"),
     ("confluent", "cfltZtrpgLLBdknp2j7PBg0sWAORPX3fGNwaYF/oS2D6JlSkOB2P6nbgQmSMZS4A", "checksum matches"),

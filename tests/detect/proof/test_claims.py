@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scanner.detect.proof import PROOFS, Context, Verdict
-from scanner.detect.proof.claims import jwt
+from scanner.detect.proof.claims import discord_bot, jfrog_reference, jwt
 from scanner.detect.proof.logins import user_password
 from scanner.detect.proof.macaroon import macaroon
 
@@ -140,6 +140,33 @@ def test_half_a_macaroon_does_not_parse(secret: bytes) -> None:
 def test_json_in_a_token_tells_whose_it_is(proof: str, secret: bytes, text: str) -> None:
     assert PROOFS[proof](secret, Context()) == Verdict(True, f"decodes: {text}")
     assert PROOFS[proof](secret[:13], Context()) == Verdict(False, "does not decode to JSON")
+
+
+@pytest.mark.parametrize(
+    ("until", "text"),
+    [(b"0000000000", ""), (b"1735689600", ", expired on 2025-01-01"), (b"2051222400", ", expires on 2035-01-01")],
+)
+def test_a_reference_token_tells_its_expiry(until: bytes, text: str) -> None:
+    secret = base64.b64encode(b"reftkn:01:%b:random" % until)
+
+    assert jfrog_reference(secret, NOW) == Verdict(True, f"decodes to a reference token{text}")
+
+
+@pytest.mark.parametrize(
+    "plain", [b"reftkn:01", b"reftkn:01:soon:x", b"reftkn:01:0000000000:", b"other:01:1:x", b"\xff"]
+)
+def test_other_base64_is_no_reference_token(plain: bytes) -> None:
+    assert jfrog_reference(base64.b64encode(plain)) == Verdict(False, "does not decode to a reference token")
+
+
+def test_a_bots_token_tells_its_number() -> None:
+    assert discord_bot(base64.b64encode(b"123456789012345678") + b".abcdef.x") == Verdict(
+        True, "bot 123456789012345678"
+    )
+    assert discord_bot(base64.b64encode(b"12345678901234567x") + b".abcdef.x") == Verdict(
+        False, "does not decode to the number of a bot"
+    )
+    assert discord_bot(b"mfa.abc") is None
 
 
 def test_other_json_than_it_should_be_proves_nothing() -> None:
