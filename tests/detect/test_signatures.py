@@ -17,7 +17,7 @@ def test_every_example_is_found_exactly_and_no_counter_example_is(ruleset: Rules
 
 def test_an_example_whose_proof_fails_is_a_failure(tmp_path: Path) -> None:
     example = Example("token acme_0123456789", "acme_0123456789")
-    ruleset = compile_ruleset([signature(proof="crc32-base62", examples=(example,))], tmp_path)
+    ruleset = compile_ruleset((signature(proof="crc32-base62", examples=(example,)),), tmp_path)
 
     assert [f.reason for f in check_examples(ruleset)] == ["found, but its proof fails: checksum does not match"]
 
