@@ -65,7 +65,7 @@ def jwt(secret: bytes, now: datetime | None = None) -> Verdict:
     told = ["not signed (alg none)" if algorithm.lower() == "none" else f"alg {algorithm}"]
     told += [f"{name} {text}" for key, name in (("iss", "issuer"), ("aud", "audience")) if (text := _one(claims, key))]
     told += [_subject(claims)] if _subject(claims) else []
-    told.append(expiry(claims["exp"], now or datetime.now(UTC)) if "exp" in claims else "never expires")
+    told.append(expiry(claims["exp"], now or datetime.now(UTC)) if "exp" in claims else "without expiry")
     return Verdict(True, "decodes: " + ", ".join(told))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
-_BLOCKS = {"DES": 8}
+_BLOCKS = dict.fromkeys(("DES", "BF", "RC2", "IDEA", "CAST5"), 8)
 """Bytes in a block of a cipher, where it is not 16."""
 
 _DIFFIE_HELLMAN = (bytes.fromhex("06092a864886f70d010301"), bytes.fromhex("06072a8648ce3e0201"))

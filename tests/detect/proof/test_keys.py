@@ -87,6 +87,11 @@ def test_a_key_says_its_kind_and_whose_it_is(secret: bytes, text: str) -> None:
     assert private_key(secret) == Verdict(True, text)
 
 
+def legacy(cipher: bytes, length: int) -> bytes:
+    header = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: %b,0011223344556677\n\n" % cipher
+    return header + base64.encodebytes(b"x" * length) + b"-----END RSA PRIVATE KEY-----"
+
+
 @pytest.mark.parametrize(
     ("secret", "text"),
     [
@@ -94,6 +99,7 @@ def test_a_key_says_its_kind_and_whose_it_is(secret: bytes, text: str) -> None:
         (pem(rsa_key(), LEGACY, PASSPHRASE), "RSA key, encrypted (AES-256-CBC)"),
         (pem(P256_KEY, LEGACY, PASSPHRASE), "EC key, encrypted (AES-256-CBC)"),
         (pem(P256_KEY, LEGACY, PASSPHRASE).replace(b"EC PRIVATE", b"ANY PRIVATE"), "key, encrypted (AES-256-CBC)"),
+        (legacy(b"DES-EDE3-CBC", 24), "RSA key, encrypted (DES-EDE3-CBC)"),
     ],
 )
 def test_a_key_with_a_passphrase_says_so(secret: bytes, text: str) -> None:
@@ -202,6 +208,7 @@ def test_an_encrypted_key_parses_in_one_line_too() -> None:
         pem(ED25519_KEY, OPENSSH)[:200],
         container(b"\0\0\0\xff"),
         pem(P256_KEY, LEGACY, PASSPHRASE).replace(b"AES-256-CBC", b"AES-256-CBC,00", 1),
+        legacy(b"AES-256-CBC", 24),
         armored("OPENSSH", b"something else"),
         armored("ENCRYPTED", b"something else"),
         armored("PGP", b"something else"),
