@@ -32,7 +32,7 @@ PROOFS: Mapping[str, Proof] = {
     "gcp-service-account": cloud.gcp_service_account,
     "gcp-service-account-base64": _alone(cloud.gcp_service_account_base64),
     "github-fine-grained": _alone(checksums.github_fine_grained),
-    "gitlab-routable": _alone(checksums.gitlab_routable),
+    "gitlab-routable": checksums.gitlab_routable,
     "grafana-api-key": _alone(claims.grafana_api_key),
     "grafana-cloud": _alone(claims.grafana_cloud),
     "grafana-service-account": _alone(checksums.grafana_service_account),

@@ -3,10 +3,14 @@
 import base64
 import binascii
 import hashlib
+import re
 
 from scanner.detect.proof.encoding import DIGITS, in_base
-from scanner.detect.proof.verdict import Verdict, checksum
+from scanner.detect.proof.verdict import Context, Verdict, checksum
 
+_BASE36 = DIGITS[:36].lower()
+_INSTANCE_PREFIX = re.compile(rb"[A-Za-z0-9_-]+$")
+_LONGEST_PREFIX = 20
 _BECH32 = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
@@ -26,15 +30,20 @@ def github_fine_grained(secret: bytes) -> Verdict:
     return checksum(digest[:8] == secret[-16:-8])
 
 
-def gitlab_routable(secret: bytes) -> Verdict | None:
+def gitlab_routable(secret: bytes, context: Context) -> Verdict | None:
     """The last seven characters are the CRC-32, in base 36, of all before them.
 
     Source: GitLab's ``RoutableToken`` generator. Tokens without a dot are of the older kind and have no checksum.
+
+    Args:
+        secret: the token.
+        context: where the prefix stands that an instance may put before all its tokens, and sums as well.
     """
     if b"." not in secret:
         return None
-    claimed = in_base(binascii.crc32(secret[:-7]), DIGITS[:36]).rjust(7, "0").lower()
-    return checksum(claimed.encode() == secret[-7:])
+    own = _INSTANCE_PREFIX.search(context.before[-_LONGEST_PREFIX:])
+    sums = (binascii.crc32(prefix + secret[:-7]) for prefix in {b"", own[0] if own else b""})
+    return checksum(any(in_base(crc, _BASE36).rjust(7, "0").encode() == secret[-7:] for crc in sums))
 
 
 def crc32_hex(secret: bytes) -> Verdict:

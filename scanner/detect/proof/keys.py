@@ -29,7 +29,7 @@ def private_key(secret: bytes) -> Verdict:
     """
     try:
         return _parsed(unbase64(secret) if secret.startswith(_BASE64_OF_BEGIN) else secret) or _BROKEN
-    except ValueError:
+    except Exception:  # ValueError as a rule; what else the cryptography package raises is not documented
         return _BROKEN
 
 

@@ -1,6 +1,7 @@
 """Keys that the cryptography package reads: PKCS#1, PKCS#8, SEC 1, and OpenSSH's without a passphrase.
 
-The package takes a while to import, which only scans that find a key need to wait for.
+The package takes a while to import, which only scans that find a key need to wait for. Of damaged keys it raises more
+than it documents (internal errors of OpenSSL, things not implemented), which callers have to expect.
 """
 
 import base64

@@ -86,6 +86,14 @@ def test_forms_without_a_checksum_prove_nothing_and_fail_nothing(proof: str, sec
     assert judge(proof, secret) is None
 
 
+def test_gitlabs_checksum_covers_the_prefix_of_an_instance() -> None:
+    token = b"glpat-bzoxCnU6dzRpMnqt_CBqqN_90-B1AS8e6OjIEA.01.121we5jxb"
+    gitlab = PROOFS["gitlab-routable"]
+
+    assert gitlab(token, Context(b"TOKEN=acme-")) == MATCHES
+    assert gitlab(token, Context(b"TOKEN=")) == FAILS
+
+
 def test_an_applications_secret_at_azure_may_have_a_checksum() -> None:
     assert judge("azure-client-secret", "SQa8Q~oDbyfs8Q_BXPNKTxjowfB_VyBhXMRJNGwP") == MATCHES
 
