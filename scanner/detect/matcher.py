@@ -13,7 +13,7 @@ from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
-from scanner.detect.proof import PROOFS
+from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, Signature
@@ -304,13 +304,9 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         return None
     if sig.excluded and _excluded(sig, match, data, region):
         return None
-    public = known_public(secret)
-    if public is None and sig.filters:
-        value = candidate(match, data, region)
-        if next(rejecting(sig, value), None):
-            return None
-        public = excuse(sig, value)
-    verdict = PROOFS[sig.proof](secret) if sig.proof else None
+    verdict = None
+    if sig.proof:
+        verdict = PROOFS[sig.proof](secret, Context(bytes(data[begin:start]), bytes(data[end:stop])))
     return Hit(
         signature=sig,
         region=place,

@@ -1,14 +1,25 @@
 """Every signature is tested by its own examples, through the real engine."""
 
+from pathlib import Path
+
 import pytest
 
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
-from scanner.detect.ruleset import Ruleset
+from scanner.detect.ruleset import Ruleset, compile_ruleset
 from scanner.detect.selftest import check_examples
+from scanner.detect.signature import Example
+from tests.detect.engine import signature
 
 
 def test_every_example_is_found_exactly_and_no_counter_example_is(ruleset: Ruleset) -> None:
     assert [f"{f.signature}: {f.reason}" for f in check_examples(ruleset)] == []
+
+
+def test_an_example_whose_proof_fails_is_a_failure(tmp_path: Path) -> None:
+    example = Example("token acme_0123456789", "acme_0123456789")
+    ruleset = compile_ruleset((signature(proof="crc32-base62", examples=(example,)),), tmp_path)
+
+    assert [f.reason for f in check_examples(ruleset)] == ["found, but its proof fails: checksum does not match"]
 
 
 def test_there_are_at_least_eighty_kinds(ruleset: Ruleset) -> None:
