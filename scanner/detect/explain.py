@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS
-from scanner.detect.matcher import Hit, Match, Matcher, Whole, candidate, judge, keyword, matches, rejecting
+from scanner.detect.matcher import Hit, Match, Matcher, Whole, around, candidate, judge, keyword, matches, rejecting
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
@@ -142,9 +142,12 @@ def _questions(sig: Signature, text: bytes, region: Whole, match: Match, hits: l
         yield Step("public", None, f"{public}; so no filter is asked, and the hit is downgraded")
     yield from _filtered(sig, text, region, match, asked=public is None)
     if sig.proof:
-        verdict = PROOFS[sig.proof](secret)
-        told = verdict.text if verdict.holds else f"{verdict.text}, so the confidence is low"
-        yield Step("proof", verdict.holds or None, told)
+        verdict = PROOFS[sig.proof](secret, around(match, text))
+        if verdict is None:
+            yield Step("proof", None, "this form of it has nothing that could be checked")
+        else:
+            told = verdict.text if verdict.holds else f"{verdict.text}, so the confidence is low"
+            yield Step("proof", verdict.holds or None, told)
     yield from _outcome(sig, text, region, match, hits)
 
 

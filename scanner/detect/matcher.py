@@ -304,9 +304,13 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         return None
     if sig.excluded and _excluded(sig, match, data, region):
         return None
-    verdict = None
-    if sig.proof:
-        verdict = PROOFS[sig.proof](secret, Context(bytes(data[begin:start]), bytes(data[end:stop])))
+    public = known_public(secret)
+    if public is None and sig.filters:
+        value = candidate(match, data, region)
+        if next(rejecting(sig, value), None):
+            return None
+        public = excuse(sig, value)
+    verdict = PROOFS[sig.proof](secret, around(match, data)) if sig.proof else None
     return Hit(
         signature=sig,
         region=place,
@@ -318,6 +322,11 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         downgraded=public,
         mark=mark(data, region.start, region.end, start, end),
     )
+
+
+def around(match: Match, data: bytearray | bytes) -> Context:
+    """What a proof gets to see beside the secret of a match."""
+    return Context(bytes(data[match.begin : match.start_of_secret]), bytes(data[match.end_of_secret : match.stop]))
 
 
 def keyword(sig: Signature, match: Match, data: bytearray | bytes) -> bytes | None:

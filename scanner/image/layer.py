@@ -149,6 +149,11 @@ class _Stored(io.RawIOBase):
         return True
 
     @property
+    def at(self) -> int:
+        """How far whoever reads it now has come."""
+        return self._at
+
+    @property
     def again(self) -> Callable[[], BinaryIO] | None:
         return self._rewind if self._start >= 0 else None
 
@@ -407,7 +412,7 @@ class Layer:
 
     def _finish(self, damage: str) -> tuple[Problem, ...]:
         """Reads what the decompressor left behind, which the digest covers, and says what went wrong."""
-        used = self.stored
+        used = self._stored.at
         sink = bytearray(1 << 16)
         while read_into(cast(BinaryIO, self._stored), sink):
             pass

@@ -99,12 +99,12 @@ class Skip:
     complete: bool = False
 
 
-_DIGEST_NAME = re.compile(r"(?:^|/)sha256/[0-9a-f]{64}$")
+_DIGEST_NAME = re.compile(r"blobs/sha256/[0-9a-f]{64}")
 
 
 def is_digest(blob: str) -> bool:
     """Whether a blob's name is its digest, as in an OCI layout: ``blobs/sha256/…`` (image-layout.md, "Blobs")."""
-    return bool(_DIGEST_NAME.search(blob))
+    return bool(_DIGEST_NAME.fullmatch(blob))
 
 
 @dataclass(frozen=True)
