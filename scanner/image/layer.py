@@ -301,6 +301,7 @@ class Layer:
         self.footprint = Footprint()
         self.records: dict[bytes, bytearray] = {}
         self._recording: list[Member] = []
+        self._recorded = 0  # bytes of all records
 
     @property
     def block_size(self) -> int:
@@ -487,20 +488,26 @@ class Layer:
 
     def _record(self, stretch: Stretch, members: list[Member]) -> None:
         """Keeps what package managers noted, for those who ask later who owns a file."""
-        for member in members:
-            if is_record(member.name) and member.size:
-                self.records[member.name] = bytearray()
-                self._recording.append(member)
+        self._recording += [member for member in members if member.size and is_record(member.name)]
         going_on = []
         for member in self._recording:
             start = member.offset - stretch.offset
             end = start + member.size
-            kept = self.records[member.name]
-            kept += memoryview(stretch.data)[max(start, stretch.fresh) : max(0, end)]
-            if sum(map(len, self.records.values())) > MAX_RECORD:
-                del self.records[member.name]
+            if start >= stretch.fresh:  # it begins here; one of the same name before it was another file
+                self._recorded -= len(self.records.pop(member.name, b""))
+                self.records[member.name] = bytearray()
+            piece = memoryview(stretch.data)[max(start, stretch.fresh) : max(0, end)]
+            kept = self.records.get(member.name)
+            if kept is None:
+                continue
+            # A running count: a layer may hold any number of such files.
+            self._recorded += len(piece)
+            if self._recorded > MAX_RECORD:
+                self._recorded -= len(piece) + len(self.records.pop(member.name))
                 self.problems.append(Problem(f"{member.path}: package database too large to be read", complete=True))
-            elif end > len(stretch.data):
+                continue
+            kept += piece
+            if end > len(stretch.data):
                 going_on.append(member)
         self._recording = going_on
 

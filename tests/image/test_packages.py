@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scanner.image.layer import Layer
 from scanner.image.packages import Content, is_record, owned
-from tests.image.archives import tar_of_files
+from tests.image.archives import file_entry, tar_of, tar_of_files
 
 FILE = b"host = example\n"
 MD5 = hashlib.md5(FILE).hexdigest()
@@ -164,6 +164,18 @@ def test_a_database_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert [problem.reason for problem in layer.problems] == [
         "lib/apk/db/installed: package database too large to be read"
     ]
+
+
+def test_of_databases_of_one_name_the_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanner.image.layer.MAX_RECORD", 1000)
+    name = "lib/apk/db/installed"
+    entries = [file_entry(name, data) for data in (b"P:a\n", b"P:b\n" * 1000, b"P:c\n")]
+    layer = Layer(io.BytesIO(tar_of(entries)), 512, 512)
+    for _ in layer.blocks():
+        pass
+
+    assert layer.records == {name.encode(): b"P:c\n"}
+    assert len(layer.problems) == 1
 
 
 def test_content_has_the_digests_that_databases_use() -> None:
