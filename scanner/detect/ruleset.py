@@ -1,17 +1,16 @@
 """A set of signatures compiled to one multi-pattern database, which is kept on disk between runs."""
 
 import hashlib
-import os
 import platform
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hyperscan
-import platformdirs
 
+from scanner.detect.cache import Cache, user_cache
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
 from scanner.detect.signature import Signature
@@ -19,6 +18,8 @@ from scanner.errors import SignatureError
 
 if TYPE_CHECKING:
     from scanner.detect.rulefiles import Unhonoured
+
+_KIND = "hsdb"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
     Args:
         paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given.
         builtin: whether to use the built-in signatures as well; one of them gives way to another of its id.
-        cache: folder for compiled databases; the user's cache folder if None.
+        cache: folder for what is kept between runs; the user's cache folder if None.
 
     Raises:
         SignatureError: a signature is malformed, names an unknown filter or proof, or does not compile.
@@ -61,11 +62,12 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
     # Not at the top: what rules are built for is the matcher, which needs this module.
     from scanner.detect.rulefiles import load
 
-    loaded = load(*paths or (builtin_folder(),))
+    kept = Cache(cache or user_cache())
+    loaded = load(*paths or (builtin_folder(),), cache=kept)
     signatures = loaded.signatures
     if builtin and paths:
         own = {sig.id for sig in signatures}
-        signatures += tuple(sig for sig in load(builtin_folder()).signatures if sig.id not in own)
+        signatures += tuple(sig for sig in load(builtin_folder(), cache=kept).signatures if sig.id not in own)
     if not signatures:
         reasons = "; ".join(f"{item.rule or path.name}: {item}" for path, item in loaded.unhonoured[:3]) or "no rules"
         raise SignatureError(
@@ -80,9 +82,7 @@ def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None
     pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
     digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
     expressions = [expression.encode() for expression, _ in pairs]
-    database = _cached_database(expressions, cache or platformdirs.user_cache_path("layerleak"))
-    if database is None:
-        database = _compile(expressions, [signatures[index] for _, index in pairs])
+    database = _database(expressions, [signatures[index] for _, index in pairs], Cache(cache or user_cache()))
     return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}")
 
 
@@ -99,12 +99,21 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
 
 
-def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:
+def _database(expressions: list[bytes], owners: list[Signature], cache: Cache) -> Any:
+    """The database, from the cache where it has it."""
+    key = hashlib.sha256()
+    for part in (version("hyperscan").encode(), platform.machine().encode(), _cpu().encode(), *expressions):
+        key.update(len(part).to_bytes(4, "little") + part)
+    kept = cache.read(_KIND, key.hexdigest()[:32])
+    if kept is not None:
+        with suppress(hyperscan.HyperscanError):  # of another library build or damaged: compiled anew, and replaced
+            return hyperscan.loadb(kept, hyperscan.HS_MODE_BLOCK)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=0)
     except hyperscan.HyperscanError as error:
         raise SignatureError(_blame(expressions, owners) or f"signatures do not compile: {error}") from error
+    cache.write(_KIND, key.hexdigest()[:32], bytes(hyperscan.dumpb(database)))
     return database
 
 
@@ -116,44 +125,6 @@ def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
         except hyperscan.HyperscanError as error:
             return f"signature {sig.id!r}: prefilter {expression.decode()!r}: {error}"
     return None
-
-
-def _cached_database(expressions: list[bytes], folder: Path) -> Any:
-    """The compiled database, from the cache where that can be trusted; None to compile without a cache.
-
-    The file feeds native code, so it is only read from a folder that is the user's own and closed to others.
-    """
-    key = hashlib.sha256()
-    for part in (version("hyperscan").encode(), platform.machine().encode(), _cpu().encode(), *expressions):
-        key.update(len(part).to_bytes(4, "little") + part)
-    path = folder / f"ruleset-{key.hexdigest()[:32]}.hsdb"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o022:
-            return None
-        if path.exists():
-            return hyperscan.loadb(path.read_bytes(), hyperscan.HS_MODE_BLOCK)
-    except OSError:
-        return None
-    except hyperscan.HyperscanError:
-        pass  # of another library build or damaged: compiled anew below, and replaced
-    try:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=0)
-    except hyperscan.HyperscanError:
-        return None
-    _write_atomically(path, bytes(hyperscan.dumpb(database)))
-    return database
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        return  # a cache that cannot be written costs the next run a compilation and nothing else
 
 
 def _cpu() -> str:

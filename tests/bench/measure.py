@@ -94,13 +94,18 @@ def run(command: Sequence[str], home: Path, output: Path, limit: float) -> Run:
     return Run(told["wall"], told["cpu"], told["peak"], told["code"], told["timed_out"])
 
 
+_NOT_INHERITED = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+"""Settings of a builder's shell that slow every program in Python down, ours and others."""
+
+
 def _environment(home: Path) -> dict[str, str]:
     """The user's, with a home of the benchmark's and proxies that lead nowhere."""
     own = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "LAYERLEAK_KEY": "of the benchmark"}
     own |= {f"XDG_{name}_HOME": str(home / f".{name.lower()}") for name in ("CACHE", "DATA", "CONFIG", "STATE")}
     own |= {name: _DEAD for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in (proxy, proxy.lower())}
     (home / "tmp").mkdir(parents=True, exist_ok=True)
-    return {**os.environ, **own}
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return {**inherited, **own}
 
 
 def warm(path: Path) -> None:

@@ -1,13 +1,15 @@
 """Reading and compiling signatures, and the cache of the compiled database."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from scanner.detect.cache import KEPT, Cache
 from scanner.detect.matcher import Matcher
 from scanner.detect.rulefiles import load
-from scanner.detect.ruleset import compile_ruleset, load_ruleset
+from scanner.detect.ruleset import builtin_folder, compile_ruleset, load_ruleset
 from scanner.detect.signature import Example
 from scanner.errors import SignatureError
 from tests.detect.engine import Part, signature
@@ -125,3 +127,31 @@ def test_a_cache_that_cannot_be_made_costs_nothing_but_time(tmp_path: Path) -> N
 def test_the_built_in_signatures_compile(tmp_path: Path) -> None:
     assert load_ruleset(cache=tmp_path / "c").signatures
     assert os.listdir(tmp_path / "c")
+
+
+def test_parsed_signatures_are_kept_by_their_content(tmp_path: Path) -> None:
+    rules, cache = tmp_path / "rules", tmp_path / "cache"
+    rules.mkdir()
+    shutil.copy(builtin_folder() / "npm.toml", rules)
+    first = load_ruleset(rules, cache=cache)
+    (kept,) = cache.glob("*.documents")
+    kept.write_text(kept.read_text().replace("npm", "kept"))
+    again = load_ruleset(rules, cache=cache)
+    kept.write_bytes(b"[1]")
+    anew = load_ruleset(rules, cache=cache)
+    (rules / "npm.toml").write_text((builtin_folder() / "npm.toml").read_text() + "\n")
+    changed = load_ruleset(rules, cache=cache)
+
+    assert again.signatures[0].provider.id == first.signatures[0].provider.id.replace("npm", "kept")
+    assert anew.signatures == first.signatures == changed.signatures
+
+
+def test_the_cache_keeps_a_few_files_of_a_kind(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.write("other", "0", b"")
+    for number in range(KEPT + 3):
+        cache.write("kind", str(number), b"")
+        os.utime(tmp_path / f"{number}.kind", (number, number))
+
+    assert cache.read("kind", str(KEPT + 2)) == cache.read("other", "0") == b""
+    assert (cache.read("kind", "0"), len(list(tmp_path.glob("*.kind")))) == (None, KEPT)

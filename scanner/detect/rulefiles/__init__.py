@@ -1,11 +1,15 @@
 """Rule files that users already have: each format in a file of its own, told apart by what a document holds."""
 
+import hashlib
+import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scanner.detect.cache import Cache
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.signature import Signature, read_signatures
 from scanner.errors import SignatureError
@@ -13,6 +17,10 @@ from scanner.errors import SignatureError
 __all__ = ["Loaded", "Unhonoured", "load"]
 
 _SUFFIXES = {".toml", ".yml", ".yaml"}
+_KIND = "documents"
+
+Document = tuple[str, Mapping[str, Any]]
+"""The language that a file is written in, and what it says."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +36,27 @@ class Loaded:
     unhonoured: tuple[tuple[Path, Unhonoured], ...]
 
 
-def load(*paths: Path) -> Loaded:
+def load(*paths: Path, cache: Cache | None = None) -> Loaded:
     """Reads signature files and rule files of every known format.
 
     Args:
         paths: files, and folders of which all ``*.toml``, ``*.yml`` and ``*.yaml`` are read, in order of their names.
+        cache: keeps what was parsed, which for hundreds of files takes longer than a small image takes to scan.
 
     Raises:
         SignatureError: a file cannot be read or parsed, is of no known format or malformed, or an id is used twice.
     """
     found: dict[str, Signature] = {}
     unhonoured: list[tuple[Path, Unhonoured]] = []
-    for path in paths:
-        for file in _files(path):
-            for item in _read(file):
-                if isinstance(item, Unhonoured):
-                    unhonoured.append((file, item))
-                elif item.id in found:
-                    raise SignatureError(f"{file}: signature {item.id!r} is defined twice")
-                else:
-                    found[item.id] = item
+    files = [file for path in paths for file in _files(path)]
+    for file, document in zip(files, _documents(files, cache), strict=True):
+        for item in _read(file, document):
+            if isinstance(item, Unhonoured):
+                unhonoured.append((file, item))
+            elif item.id in found:
+                raise SignatureError(f"{file}: signature {item.id!r} is defined twice")
+            else:
+                found[item.id] = item
     return Loaded(tuple(found.values()), tuple(unhonoured))
 
 
@@ -60,12 +69,40 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read(path: Path) -> Iterator[Signature | Unhonoured]:
+def _documents(files: Sequence[Path], cache: Cache | None) -> Sequence[Document]:
+    contents = [_content(file) for file in files]
+    digest = hashlib.sha256()
+    for file, content in zip(files, contents, strict=True):
+        for part in (file.suffix.encode(), content):  # the suffix has a say in what a file is parsed as
+            digest.update(len(part).to_bytes(8, "little") + part)
+    key = digest.hexdigest()[:32]
+    kept = cache.read(_KIND, key) if cache else None
+    if kept is not None:
+        with suppress(ValueError, TypeError):  # a damaged file is parsed anew, and replaced
+            return [(language, document) for language, document in json.loads(kept)]
+    documents = [_parsed(file, _text(file, content)) for file, content in zip(files, contents, strict=True)]
+    if cache:
+        with suppress(TypeError):  # TOML and YAML have dates, JSON has not; no rule needs one
+            cache.write(_KIND, key, json.dumps(documents, ensure_ascii=False).encode())
+    return documents
+
+
+def _content(path: Path) -> bytes:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise SignatureError(f"{path}: {error}") from error
-    language, document = _parsed(path, text)
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except ValueError as error:
+        raise SignatureError(f"{path}: {error}") from error
+
+
+def _read(path: Path, written: Document) -> Iterator[Signature | Unhonoured]:
+    language, document = written
     if language == "TOML" and ("provider" in document or "signature" in document):
         yield from read_signatures(path, document)
         return
@@ -87,8 +124,8 @@ def _read(path: Path) -> Iterator[Signature | Unhonoured]:
     )
 
 
-def _parsed(path: Path, text: str) -> tuple[str, Mapping[str, Any]]:
-    """The document, and the language it is written in: one of the two reads it, since they hardly overlap."""
+def _parsed(path: Path, text: str) -> Document:
+    """Either TOML or YAML reads it, since they hardly overlap."""
     try:
         return "TOML", tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
