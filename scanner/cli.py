@@ -20,6 +20,7 @@ from scanner.errors import LayerleakError, SignatureError
 if TYPE_CHECKING:
     from scanner.detect.ruleset import Ruleset
     from scanner.finding import ScanReport
+    from scanner.image.source import Places
     from scanner.pipeline import Progress
     from scanner.profile import Profile
     from scanner.report import Options
@@ -68,9 +69,39 @@ def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
     return chosen
 
 
+def _place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where images are looked for: options that reach a command as one ``places``."""
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+    @click.option(
+        "--platform", default="", metavar="OS/ARCH", help="Scan the images for one platform only; by default for all."
+    )
+    @click.option("--plain-http", is_flag=True, help="Speak HTTP to registries that are not on this machine, too.")
+    @click.option("--registry-ca", type=file, help="Certificates to trust besides the system's, for registries.")
+    @click.option("--registry-cert", type=file, help="Client certificate for registries that ask for one.")
+    @click.option("--registry-key", type=file, help="Its key, if that is in another file.")
+    @wraps(command)
+    def placed(
+        *arguments: Any,
+        platform: str,
+        plain_http: bool,
+        registry_ca: Path | None,
+        registry_cert: Path | None,
+        registry_key: Path | None,
+        **options: Any,
+    ) -> None:
+        from scanner.image.source import Places, RegistrySettings
+
+        settings = RegistrySettings(plain_http, registry_ca, registry_cert, registry_key)
+        command(*arguments, places=Places(platform, settings, _complain), **options)
+
+    return placed
+
+
 _show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
 _color = click.option("--color/--no-color", default=None, help="Colours; by default only on a terminal.")
 _targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+_some_targets = click.argument("targets", nargs=-1, metavar="[TARGET...]")
 
 
 _EXIT_CODES = """\b
@@ -91,7 +122,15 @@ def cli() -> None:
 
 
 @cli.command()
-@_targets
+@_some_targets
+@click.option(
+    "--from-file",
+    "lists",
+    multiple=True,
+    type=click.File(),
+    help="Targets, one on each line, from a file; - is stdin; may be given again.",
+)
+@click.option("--all-local", is_flag=True, help="Scan every image that the local engine has.")
 @click.option("--format", "form", default="table", metavar="FORMAT", help="table (default) or json.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
 @click.option(
@@ -119,9 +158,12 @@ def cli() -> None:
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
 @_show_secrets
 @_signature_options
+@_place_options
 @_color
 def scan(
     targets: tuple[str, ...],
+    lists: tuple[TextIO, ...],
+    all_local: bool,
     form: str,
     output: Path | None,
     fail_on: str,
@@ -135,13 +177,16 @@ def scan(
     profiled: bool,
     show_secrets: bool,
     chosen: Chosen,
+    places: "Places",
     color: bool | None,
 ) -> None:
-    """Scan images on disk.
+    """Scan images on disk, of a local engine, or of a registry.
 
     A TARGET is a `docker save` or OCI archive (plain or compressed), an OCI layout or build cache folder, or a
     tar of a file system; its form is found by its content. The prefixes docker-archive:, oci-archive:, oci: and
-    dir: are understood.
+    dir: are understood. docker-daemon:NAME is an image of the local Docker (or podman) engine, podman:NAME one of
+    podman's, docker://[REGISTRY/]NAME[:TAG][@DIGEST] one of a registry. A bare name is a path if there is one,
+    then the engine's, then the registry's.
     """
     from scanner.profile import Profile
     from scanner.report import WRITERS
@@ -152,7 +197,10 @@ def scan(
         raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
     ignoring = _ignoring(() if no_ignore_file else ignore_files or None, marks=not no_inline_ignore)
     profile = Profile() if profiled else None
-    report = _scan_all(targets, chosen, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
+    targets = (*targets, *_listed(lists), *(_local_images() if all_local else ()))
+    if not targets:
+        raise click.UsageError("expected a TARGET, --from-file or --all-local, found no target")
+    report = _scan_all(targets, chosen, ignoring, places, progress, jobs, profile, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
@@ -160,17 +208,40 @@ def scan(
     sys.exit(_exit_code(report, None if no_fail else fail_on))
 
 
+def _listed(lists: tuple[TextIO, ...]) -> Iterator[str]:
+    """The targets that files name; empty lines and comments are none."""
+    for file in lists:
+        try:
+            for line in file:
+                name = line.strip()
+                if name and not name.startswith("#"):
+                    yield name
+        except UnicodeDecodeError:
+            raise click.BadParameter(f"{file.name}: expected text", param_hint="--from-file") from None
+
+
+def _local_images() -> list[str]:
+    from scanner.image.source import local_images
+
+    try:
+        return local_images()
+    except LayerleakError as error:
+        _complain(str(error))
+        sys.exit(Exit.UNREADABLE)
+
+
 @cli.command()
 @_targets
 @_show_secrets
 @_signature_options
+@_place_options
 @_color
-def history(targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, color: bool | None) -> None:
+def history(targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, places: "Places", color: bool | None) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
     from scanner.report import history as report_history
     from scanner.trace.ignore import Ignoring
 
-    report = _scan_all(targets, chosen, Ignoring(marks=False), None)
+    report = _scan_all(targets, chosen, Ignoring(marks=False), places, None)
     _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
@@ -307,6 +378,7 @@ def _scan_all(
     targets: tuple[str, ...],
     chosen: Chosen,
     ignoring: "Ignoring",
+    places: "Places",
     progress: bool | None,
     jobs: int | None = None,
     profile: "Profile | None" = None,
@@ -334,7 +406,7 @@ def _scan_all(
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring)
+                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places)
                 images += scanner.scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))

@@ -16,7 +16,7 @@ from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, Sca
 from scanner.hits import FieldHit, ImageScan, LayerScan
 from scanner.image.fields import lay_out
 from scanner.image.oci import Document, Image, LayerRef, Skip
-from scanner.image.source import open_source
+from scanner.image.source import Places, open_source
 from scanner.key import fingerprint_key
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
@@ -49,6 +49,7 @@ class Scanner:
         profile: adds up where the time goes, if anybody wants to know.
         check_diff_ids: whether to check also the diff_ids of layers whose digest is checked.
         ignoring: which findings do not count.
+        places: where images may be, and for which platform they are wanted.
     """
 
     ruleset: Ruleset
@@ -58,17 +59,18 @@ class Scanner:
     profile: Profile | None = None
     check_diff_ids: bool = False
     ignoring: Ignoring = field(default_factory=Ignoring)
+    places: Places = field(default_factory=Places)
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
 
         Args:
-            target: a path to an archive, a layout, a build cache or a tar.
+            target: as `open_source` has it.
 
         Raises:
             TargetError: the target cannot be read, or holds no image.
         """
-        with open_source(target) as source:
+        with open_source(target, self.places) as source:
             pipeline = Pipeline(
                 self.ruleset, self.jobs, self.progress, self.profile, check_diff_ids=self.check_diff_ids
             )

@@ -1,5 +1,7 @@
-"""Where images come from: finds the form of a target by what it holds, and opens it."""
+"""Where images come from: finds out what a target is, and opens it."""
 
-from scanner.image.source.archive import Source, open_source
+from scanner.image.registry.settings import RegistrySettings
+from scanner.image.source.archive import Source
+from scanner.image.source.opening import Places, local_images, open_source
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Places", "RegistrySettings", "Source", "local_images", "open_source"]

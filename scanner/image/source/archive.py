@@ -55,8 +55,8 @@ class Source(Protocol):
         """A blob that `blobs` gave, anew; None if it has gone by for good. Who gets a stream closes it."""
 
 
-def _resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
-    """The images of a container; None if it is none that holds images."""
+def resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
+    """The images of a container, and what of it could not be read; None if it is none that holds images."""
     container = Noting(inner)
     names = set(container.names())
     found: list[Image] = []
@@ -190,6 +190,16 @@ _STRANGE = 8
 """Files that an archive may begin with before it is believed to hold a file system and no image."""
 
 
+def layer_blobs(container: StreamedTar) -> Iterator[tuple[str, BinaryIO]]:
+    """Every member that may be a layer; of what begins as no image archive does, only a few."""
+    for number, (name, stream) in enumerate(container.blobs(), 1):
+        if number == _STRANGE and not any(BLOB_NAME.search(known) for known in container.names()):
+            return  # a file system begins so, which need not be read through before it is scanned
+        head = cast(Peeked, stream).head
+        if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):
+            yield name, stream
+
+
 def _rewound(file: BinaryIO) -> BinaryIO:
     file.seek(0)
     return file
@@ -210,13 +220,8 @@ class _StreamedSource:
 
     def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every member that may be a layer, then, if no member was a manifest, the whole file as one."""
-        for number, (name, stream) in enumerate(self._container.blobs(), 1):
-            if number == _STRANGE and not any(BLOB_NAME.search(known) for known in self._container.names()):
-                break  # a file system begins so, which need not be read through before it is scanned
-            head = cast(Peeked, stream).head
-            if sniff(head) != "none" or not head.strip(b"\0") or (len(head) == BLOCK and checksum_matches(head)):
-                yield name, stream
-        self._resolved = _resolve(self._container)
+        yield from layer_blobs(self._container)
+        self._resolved = resolve(self._container)
         if self._resolved is None:
             self._file.seek(0)
             self._filesystem = _FilesystemSource(self._path, self._file, self._path.stat().st_size)
@@ -235,7 +240,7 @@ class _StreamedSource:
 
 
 @contextmanager
-def open_source(target: str) -> Iterator[Source]:
+def open_archive(target: str) -> Iterator[Source]:
     """Opens a target on disk.
 
     Args:
@@ -264,12 +269,12 @@ def open_source(target: str) -> Iterator[Source]:
         yield _Chosen(source, target, named) if named else source
 
 
-_TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:", "dir:")
+TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:", "dir:")
 
 
 def _split(target: str) -> tuple[str, str, bool]:
     """Path, name of one image in it, and whether a transport said that there is one."""
-    transport = next((known for known in _TRANSPORTS if target.startswith(known)), None)
+    transport = next((known for known in TRANSPORTS if target.startswith(known)), None)
     if transport is None or os.path.exists(target):
         return target, "", False
     path, named = target[len(transport) :], ""
@@ -322,7 +327,7 @@ def _open_folder(path: Path) -> Source:
     if not any((path / name).exists() for name in ("index.json", "manifest.json", "repositories", "blobs")):
         raise TargetError(f"{path}: {_EXPECTED}, found a folder without index.json, manifest.json or repositories")
     container = Folder(path)
-    resolved = _resolve(container)
+    resolved = resolve(container)
     if resolved is None:
         raise TargetError(f"{path}: {_EXPECTED}, found a folder that names no images")
     return _SeekableSource(container, resolved[0], [*container.skips, *resolved[1]])
@@ -347,7 +352,7 @@ def _open_file(path: Path, file: BinaryIO) -> Source:
     if not _may_be_tar(head):
         raise TargetError(f"{path}: {_EXPECTED}, found other data")
     container = SeekableTar(path, file)
-    resolved = _resolve(container)
+    resolved = resolve(container)
     if resolved is None:
         return _FilesystemSource(path, file, size)
     return _SeekableSource(container, resolved[0], [*container.skips, *resolved[1]])

@@ -1,0 +1,196 @@
+"""Images in a registry: documents first, which are small and may hold the worst; layers as they are asked for.
+
+Source: OCI distribution-spec v1.1; cosign's naming of what belongs to an image ("sha256-….att").
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from scanner.errors import FormatError, TargetError
+from scanner.image.compression import read_up_to
+from scanner.image.oci import MAX_DOCUMENT, Document, Image, Skip, as_list, as_map, as_text, parse_document
+from scanner.image.registry.client import Registry
+from scanner.image.registry.reference import Reference
+from scanner.image.source import oci_layout
+from scanner.image.source.platform import of_platform
+
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.artifact.manifest.v1+json",
+)
+"""Media types of what is asked for as a manifest; the rest are blobs."""
+
+_COSIGN = (".att", ".sbom", ".sig")
+_MOST_SUBJECTS = 64
+"""Manifests of one image whose referrers are asked for."""
+
+
+class _Blobs:
+    """A repository as a container of blobs, named as in a layout."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.name = f"docker://{registry.reference}"
+        self._registry = registry
+        self._manifests: set[str] = set()
+        self._documents: dict[str, bytes] = {}
+        self.sizes: dict[str, int] = {}
+
+    def names(self) -> Collection[str]:
+        """Of what was read."""
+        return list(self._documents)
+
+    def resolve(self, name: str) -> str:
+        """The name itself."""
+        return name
+
+    def size(self, name: str) -> int:
+        """Bytes of a blob, as its descriptor has them; 0 where nobody said: whether it is there, asking shows."""
+        return self.sizes.get(name, 0)
+
+    def read(self, name: str) -> bytes:
+        """A document."""
+        if name not in self._documents:
+            digest = _digest(name)
+            self.add(name, self._manifest(digest) if digest in self._manifests else self._blob(name, digest))
+        return self._documents[name]
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keeps a document, and what it says of others."""
+        self._documents[name] = data
+        self.sizes[name] = len(data)
+        try:
+            value = as_map(json.loads(data))
+        except (ValueError, RecursionError):
+            return  # whoever parses it will say so
+        for raw in as_list(value.get("manifests")):
+            if as_text(as_map(raw).get("mediaType")) in (*_MANIFESTS, ""):
+                self._manifests.add(as_text(as_map(raw).get("digest")))
+
+    def _manifest(self, digest: str) -> bytes:
+        try:
+            return self._registry.manifest(digest)[0]
+        except TargetError as error:
+            raise FormatError(str(error)) from None
+
+    def _blob(self, name: str, digest: str) -> bytes:
+        try:
+            with self.open(name) as stream:
+                data = read_up_to(stream, MAX_DOCUMENT + 1)
+        except OSError as error:
+            raise FormatError(f"{self.name}: {digest}: {error}") from None
+        if len(data) > MAX_DOCUMENT:
+            raise FormatError(f"{self.name}: {digest} is larger than a document may be, {MAX_DOCUMENT} bytes")
+        return data
+
+    def open(self, name: str) -> BinaryIO:
+        """A blob as a stream."""
+        return self._registry.blob(_digest(name), self.sizes.get(name) or -1)
+
+
+def _digest(name: str) -> str:
+    return name.removeprefix("blobs/").replace("/", ":", 1)
+
+
+class RegistrySource:
+    """One image of a registry, on all its platforms, with what belongs to it."""
+
+    concurrent = True
+
+    def __init__(self, registry: Registry, platform: str = "") -> None:
+        """Reads the image's documents.
+
+        Args:
+            registry: where it is.
+            platform: the only one whose layers are wanted, ``os/architecture[/variant]``; all if empty.
+
+        Raises:
+            TargetError: it is not there.
+        """
+        self._blobs = _Blobs(registry)
+        self._registry = registry
+        self._skips: list[Skip] = []
+        index = self._index(registry.reference)
+        images, skips = oci_layout.images(self._blobs, index)
+        # What holds the descriptors together is of our own making, and no document of the image.
+        images = [replace(image, documents=_without(image.documents, index)) for image in images]
+        self._images = of_platform(images, platform, self._blobs.name) if platform else images
+        self._skips += skips
+        self._sizes = {layer.blob: layer.size for image in self._images for layer in image.layers}
+        self._blobs.sizes |= {name: size for name, size in self._sizes.items() if size > 0}
+
+    def _index(self, reference: Reference) -> Document:
+        data, media_type = self._registry.manifest(reference.version)
+        digest = reference.digest or "sha256:" + hashlib.sha256(data).hexdigest()
+        self._blobs.add(oci_layout.blob_name(digest), data)
+        names = {"io.containerd.image.name": str(reference)}
+        root = {"digest": digest, "size": len(data), "mediaType": media_type, "annotations": names}
+        others = [entry for subject in self._subjects(digest, data) for entry in self._related(subject)]
+        made = json.dumps({"manifests": [root, *others]}).encode()
+        self._blobs.add("index.json", made)
+        return parse_document("index", "index.json", made)
+
+    def _subjects(self, digest: str, data: bytes) -> list[str]:
+        """The image's own digest, and those of its platforms."""
+        try:
+            value = as_map(json.loads(data))
+        except (ValueError, RecursionError):
+            return []
+        inner = [as_map(raw) for raw in as_list(value.get("manifests"))]
+        digests = [as_text(raw.get("digest")) for raw in inner if as_text(raw.get("mediaType")) in (*_MANIFESTS, "")]
+        found = [digest, *filter(None, digests)]
+        if len(found) > _MOST_SUBJECTS:
+            reason = f"what refers to it was asked for the first {_MOST_SUBJECTS} of its {len(found)} manifests"
+            self._skips.append(Skip(self._blobs.name, reason))
+        return found[:_MOST_SUBJECTS]
+
+    def _related(self, digest: str) -> Iterator[dict[str, Any]]:
+        """Descriptors of what belongs to a manifest without being named by it."""
+        try:
+            index = self._registry.referrers(digest)
+            if index is not None:
+                yield from (dict(as_map(raw)) for raw in as_list(as_map(json.loads(index)).get("manifests")))
+            for suffix in _COSIGN:
+                tag = digest.replace(":", "-", 1) + suffix
+                if self._registry.has(tag):
+                    data, media_type = self._registry.manifest(tag)
+                    own = "sha256:" + hashlib.sha256(data).hexdigest()
+                    self._blobs.add(oci_layout.blob_name(own), data)
+                    yield {"digest": own, "size": len(data), "mediaType": media_type}
+        except (TargetError, ValueError, RecursionError) as error:
+            self._skips.append(Skip(f"{self._blobs.name}: what refers to {digest}", str(error)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers, as their descriptors have them."""
+        return sum(size for size in self._sizes.values() if size > 0)
+
+    def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Each layer that any image names, once; the largest first, so that no core waits for it at the end."""
+        for name in sorted(self._sizes, key=lambda name: -self._sizes[name]):
+            try:
+                stream = self._blobs.open(name)
+            except FormatError as error:
+                self._skips.append(Skip(f"{self._blobs.name}: {_digest(name)}", str(error)))
+                continue
+            yield name, stream
+
+    def images(self) -> tuple[list[Image], list[Skip]]:
+        """The images, and what of them could not be read."""
+        return self._images, self._skips
+
+    def again(self, name: str) -> BinaryIO | None:
+        """A layer anew."""
+        try:
+            return self._blobs.open(name)
+        except FormatError:
+            return None
+
+
+def _without(documents: tuple[Document, ...], made: Document) -> tuple[Document, ...]:
+    return tuple(document for document in documents if document is not made)
