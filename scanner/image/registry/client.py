@@ -78,7 +78,10 @@ class Registry:
             return "http"
         if self._local:
             try:
-                self._session.get(f"https://{self.reference.host}/v2/", auth=_as_it_is, timeout=TIMEOUT).close()
+                with requests.Session() as session:
+                    session.trust_env = False
+                    session.mount("https://", _Adapter(Retry(0), self._tls()))
+                    session.get(f"https://{self.reference.host}/v2/", timeout=TIMEOUT).close()
             except requests.exceptions.SSLError as error:
                 return "https" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "http"
             except requests.RequestException:
