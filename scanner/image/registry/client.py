@@ -128,6 +128,10 @@ class Registry:
             _load(path, partial(context.load_cert_chain, path, key))
         return context
 
+    def close(self) -> None:
+        """Ends its connections."""
+        self._session.close()
+
     def manifest(self, version: str) -> tuple[bytes, str]:
         """A manifest or index, and its media type.
 

@@ -7,7 +7,7 @@ as a compressed archive does.
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -44,6 +44,10 @@ class Engine:
         """Takes a client of the docker package, and what to call it in messages."""
         self._client = client
         self.address = address
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._client.close()
 
     def images(self) -> list[LocalImage]:
         """Every image it has, intermediate ones left out, as ``docker images`` does.
@@ -97,16 +101,26 @@ def connect(environment: Mapping[str, str], *, podman: bool = False) -> Engine:
         TargetError: there is none, or it does not answer.
     """
     import docker
+    from docker.constants import DEFAULT_DOCKER_API_VERSION
     from docker.errors import DockerException
+    from requests import RequestException
 
     host, tls = _endpoint(environment, podman=podman)
+
+    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
+        raise TargetError(f"{host}: {_NO_ENGINE}: nobody listens there")
+
+    def client(version: str) -> Any:
+        ssh = host.startswith("ssh://")
+        return docker.APIClient(base_url=host, tls=tls, version=version, timeout=_TIMEOUT, use_ssh_client=ssh)
+
     try:
-        client = docker.APIClient(
-            base_url=host, tls=tls, version="auto", timeout=_TIMEOUT, use_ssh_client=host.startswith("ssh://")
-        )
-    except (DockerException, OSError, ValueError) as error:
+        # Asked for here, since a client that asks by itself leaves its connection open where that fails.
+        with closing(client(DEFAULT_DOCKER_API_VERSION)) as first:
+            spoken = first.version(api_version=False)["ApiVersion"]
+        return Engine(client(spoken), host)
+    except (DockerException, RequestException, OSError, ValueError, KeyError, TypeError) as error:
         raise TargetError(f"{host}: {_NO_ENGINE}: {_reason(error)}") from None
-    return Engine(client, host)
 
 
 def _endpoint(environment: Mapping[str, str], *, podman: bool) -> tuple[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,18 +56,19 @@ def open_source(target: str, places: Places | None = None) -> Iterator[Source]:
         TargetError: there is no such thing, or nothing in it that is an image.
     """
     places = places or Places()
+    with ExitStack() as stack:
+        yield _chosen(_opened(target, places, stack), target, places)
+
+
+def _opened(target: str, places: Places, stack: ExitStack) -> Source:
     if target.startswith(_REGISTRY):
-        yield _registry(target.removeprefix(_REGISTRY), places)
-        return
+        return _registry(target.removeprefix(_REGISTRY), places, stack)
     for transport, podman in _ENGINES.items():
         if target.startswith(transport) and not os.path.exists(target):
-            yield _chosen(_engine(target.removeprefix(transport), _connect(podman=podman)), target, places)
-            return
+            return _engine(target.removeprefix(transport), stack.enter_context(_engine_at(podman=podman)))
     if os.path.lexists(target) or target.startswith(TRANSPORTS) or _LIKE_A_PATH.match(target):
-        with open_archive(target) as source:
-            yield _chosen(source, target, places)
-        return
-    yield _chosen(_named(target, places), target, places)
+        return stack.enter_context(open_archive(target))
+    return _named(target, places, stack)
 
 
 def local_images() -> list[str]:
@@ -76,13 +77,16 @@ def local_images() -> list[str]:
     Raises:
         TargetError: no engine answers.
     """
-    return [f"docker-daemon:{(image.references or (image.id,))[0]}" for image in _connect().images()]
+    with _engine_at() as engine:
+        return [f"docker-daemon:{(image.references or (image.id,))[0]}" for image in engine.images()]
 
 
-def _connect(*, podman: bool = False) -> "Engine":
+@contextmanager
+def _engine_at(*, podman: bool = False) -> "Iterator[Engine]":
     from scanner.image.source.daemon import connect
 
-    return connect(os.environ, podman=podman)
+    with closing(connect(os.environ, podman=podman)) as engine:
+        yield engine
 
 
 def _engine(name: str, engine: "Engine") -> Source:
@@ -94,15 +98,16 @@ def _engine(name: str, engine: "Engine") -> Source:
     return DaemonSource(engine, image, name)
 
 
-def _registry(name: str, places: Places) -> Source:
+def _registry(name: str, places: Places, stack: ExitStack) -> Source:
     from scanner.image.registry.client import Registry
     from scanner.image.registry.reference import parse_reference
     from scanner.image.source.registry import RegistrySource
 
-    return RegistrySource(Registry(parse_reference(name), places.registry), places.platform)
+    registry = stack.enter_context(closing(Registry(parse_reference(name), places.registry)))
+    return RegistrySource(registry, places.platform)
 
 
-def _named(name: str, places: Places) -> Source:
+def _named(name: str, places: Places, stack: ExitStack) -> Source:
     """An image by a bare name: the engine's if it has one of that name, else the registry's."""
     from scanner.image.registry.reference import parse_reference
 
@@ -111,7 +116,7 @@ def _named(name: str, places: Places) -> Source:
     except TargetError:
         raise TargetError(f"{name}: no such file, and no name of an image") from None
     try:
-        engine = _connect()
+        engine = stack.enter_context(_engine_at())
         image = engine.find(name)
     except TargetError as error:
         missing = str(error)
@@ -123,7 +128,7 @@ def _named(name: str, places: Places) -> Source:
             return DaemonSource(engine, image, name)
         missing = f"the engine at {engine.address} has no such image"
     try:
-        source = _registry(name, places)
+        source = _registry(name, places, stack)
     except TargetError as error:
         raise TargetError(f"{name}: no such file; {missing}; {error}") from None
     places.tell(f"{name}: taken from the registry, as {reference}")

@@ -1,0 +1,69 @@
+"""Docker Engine and podman's service, as they are installed here."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scanner.detect.ruleset import Ruleset
+from scanner.errors import LayerleakError
+from scanner.image.source import local_images
+from scanner.scan import Scanner
+from tests.image.archives import SMALL_DOCKER_ARCHIVE
+from tests.places import servers
+from tests.places.comparison import told
+
+NAME = "layerleak-sample-env:1"
+
+
+@pytest.fixture(scope="module", params=["docker", "podman"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an engine that has one image."""
+    start = {"docker": servers.docker_engine, "podman": servers.podman_service}[request.param]
+    # A socket's path may not be longer than 107 bytes.
+    folder = Path(os.path.relpath(tmp_path_factory.mktemp(request.param)))
+    with start(folder.resolve()) as address:
+        servers.load(address, SMALL_DOCKER_ARCHIVE)
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def _talk_to_it(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    monkeypatch.setenv("CONTAINER_HOST", engine)
+
+
+def name_of(archive: Path, ruleset: Ruleset) -> str:
+    (report,) = Scanner(ruleset, b"key", jobs=2).scan(str(archive))
+    return report.references[0]
+
+
+@pytest.mark.parametrize("transport", ["docker-daemon:", "podman:", ""])
+def test_an_image_is_the_same_from_archive_and_engine(ruleset: Ruleset, transport: str) -> None:
+    from_archive = Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE))
+    from_engine = Scanner(ruleset, b"key", jobs=2).scan(transport + from_archive[0].references[0])
+
+    assert told(from_engine, digests=False) == told(from_archive, digests=False) != []
+    assert all(report.coverage.complete for report in from_engine)
+
+
+def test_all_its_images_are_targets(ruleset: Ruleset) -> None:
+    (target,) = local_images()
+
+    assert told(Scanner(ruleset, b"key", jobs=2).scan(target), digests=False) == told(
+        Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE)), digests=False
+    )
+
+
+def test_an_image_that_it_lacks_is_told(ruleset: Ruleset) -> None:
+    with pytest.raises(LayerleakError, match="has no such image"):
+        Scanner(ruleset, b"key", jobs=2).scan("docker-daemon:not/there:1")
+
+
+def test_an_engine_that_does_not_answer_is_told(
+    ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(LayerleakError, match="no engine answers: nobody listens there"):
+        Scanner(ruleset, b"key", jobs=2).scan("docker-daemon:any:1")
