@@ -4,7 +4,9 @@ import hashlib
 import os
 import platform
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,11 @@ class Ruleset:
     database: Any
     digest: str
     unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Signature]:
+        """The signatures by their ids."""
+        return {sig.id: sig for sig in self.signatures}
 
 
 def builtin_folder() -> Path:
@@ -97,6 +104,10 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
+    for sig in signatures:
+        for name in (name for pair in sig.pairs for name in pair.signatures):
+            if name not in seen:
+                raise SignatureError(f"signature {sig.id!r}: pairs with {name!r}, which is no signature here")
 
 
 def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:
