@@ -22,7 +22,8 @@ class Step:
 
     Attributes:
         name: what is asked: ``prefilter``, ``pattern``, ``paths``, ``keywords``, ``entropy``, ``public``,
-            ``filter NAME``, ``proof``, ``claimed``, ``belongs to`` or ``marked``; ``keyword`` where the prefilter does not match.
+            ``filter NAME``, ``proof``, ``claimed``, ``belongs to`` or ``marked``; ``keyword`` where the prefilter
+            does not match.
         passed: whether the answer lets the value through; None where it decides nothing.
         told: the answer in words; holds no secret.
         secret: the value it is about, for the step that found it. Never print it unasked.

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 WITHIN = 1024
-"""Bytes between the two unless told otherwise: some dozen lines of settings, or a few instructions of a history."""
+"""Bytes that may lie between the two: some dozen lines of settings, or a few instructions of a history."""
 
 _BETWEEN = r"""[\s"'`\\:=>,(.|?<-]{1,12}"""
 _KEYS = frozenset({"name", "with", "field", "value", "within", "shared"})

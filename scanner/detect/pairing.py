@@ -68,7 +68,7 @@ def paired(
             scope = scopes[hit.region] if scopes else (regions[hit.region].start, regions[hit.region].end)
             groups.setdefault((pair, scope), []).append(at)
     mates: dict[int, list[Mate]] = {}
-    taken = [hit for hit in hits if not hit.signature.identifier] if groups else []
+    taken = [hit for hit in hits if not (hit.signature.identifier or hit.signature.generic)] if groups else []
     for (pair, scope), members in groups.items():
         found = list(_candidates(ruleset, pair, scope, [hits[at] for at in members], taken, data, regions))
         for at, mate in _join(pair, [hits[at] for at in members], found, data):
@@ -95,7 +95,7 @@ def _candidates(
             else:
                 named = (ruleset.by_id[name] for name in pair.signatures)
                 found = [one for sig in named for one in _signed(pair, sig, place, regions[place], begin, stop, data)]
-            # What is known to be a secret is nobody's name.
+            # What is known to be a secret is nobody's name; what a generic signature takes for one may be.
             yield from (one for one in sorted(found) if not (pair.value and _overlaps(one, taken)))
 
 
@@ -168,9 +168,7 @@ def _join(
         yield at, found[index].mate
 
 
-def _weighed(
-    pair: Pair, hit: Hit, found: Sequence[_Found], data: bytearray | bytes
-) -> Iterator[tuple[float, int]]:
+def _weighed(pair: Pair, hit: Hit, found: Sequence[_Found], data: bytearray | bytes) -> Iterator[tuple[float, int]]:
     """Candidates near enough to a secret, each with how much speaks for it."""
     middle = bisect_left(found, hit.start, key=lambda one: one.start)
     for index in range(max(0, middle - _SIDE), min(len(found), middle + _SIDE)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scanner.detect.matcher import Hit, Matcher, Whole
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Example, Signature
+from scanner.detect.signature import MATE_CLOSE, MATE_OPEN, Example, Signature
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
         if reason := _broken(sig):
             yield Failure(sig.id, sig.pattern, reason)
             continue
+        shown = sum(len(example.mates) for example in sig.examples)
+        if shown < len({pair.name for pair in sig.pairs}) and not sig.origin:
+            yield Failure(sig.id, "", f"its examples do not mark all it is paired with, as {MATE_OPEN}so{MATE_CLOSE}")
         for example in sig.examples:
             if reason := _missed(sig, example, _scan(matcher, ruleset, example)):
                 yield Failure(sig.id, example.text, reason)

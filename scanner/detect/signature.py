@@ -18,8 +18,8 @@ from scanner.errors import SignatureError
 OPEN, CLOSE = "«", "»"
 """In an example, the secret stands between these two characters."""
 
-MATE_OPEN, MATE_CLOSE = "‹", "›"
-"""In an example, what belongs to the secret stands between these."""
+MATE_OPEN, MATE_CLOSE = "\u2039", "\u203a"
+"""In an example, what belongs to the secret stands between these: single guillemets."""
 
 
 class Severity(IntEnum):

@@ -130,7 +130,7 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
 
 
 def _elsewhere(finding: Finding, partner: Partner, image: ImageReport) -> str:
-    """In how many files and fields the other half of a pair is without the secret, where it is no finding that is told."""
+    """In how many files and fields the other half of a pair lies without the secret; empty for none."""
     own = next((one for one in image.joined if one.fingerprint == partner.fingerprint), None)
     beside = {_container(occurrence) for occurrence in finding.occurrences}
     alone = {_container(occurrence) for occurrence in own.occurrences} - beside if own else set()

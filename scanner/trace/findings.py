@@ -49,7 +49,9 @@ def _linked(found: Sequence[Finding]) -> list[Finding]:
     wholes: dict[str, list[str]] = defaultdict(list)
     for finding in found:
         for partner in finding.partners:
-            if (other := known.get(partner.value)) and other.signature.identifier and other is not finding:
+            other = known.get(partner.value)
+            # It must not make less of a leak than its half alone would be.
+            if other is not None and _names(other) and finding.severity >= other.severity:
                 wholes[other.fingerprint].append(finding.fingerprint)
     return [
         replace(
@@ -61,11 +63,16 @@ def _linked(found: Sequence[Finding]) -> list[Finding]:
     ]
 
 
+def _names(finding: Finding) -> bool:
+    """Whether a finding that is somebody's partner is no secret: by its signature, or since that knew no better."""
+    return finding.signature.identifier or finding.signature.generic
+
+
 def _known(partner: Partner, finding: Finding | None) -> Partner:
     """A partner with the finding that it is as well, which may know that it is a secret after all."""
     if finding is None:
         return partner
-    public = partner.public and finding.signature.identifier
+    public = partner.public and _names(finding)
     return replace(partner, public=public, fingerprint=finding.fingerprint)
 
 
