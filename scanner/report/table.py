@@ -201,7 +201,9 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
         images = f"{summary.leaking:,} of {images}"
     notes = []
     if summary.joined:
-        notes.append(f"{plural(summary.joined, 'id')} joined to their secrets")
+        notes.append(
+            "1 id joined to its secret" if summary.joined == 1 else f"{summary.joined:,} ids joined to their secrets"
+        )
     if not summary.findings:
         told = f"no secrets {'that count ' if summary.ignored else ''}in {images}"
     else:
