@@ -212,6 +212,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "paths": sig.paths,
             "from": f"a {sig.origin} rule" if sig.origin else "",
             "proof": sig.proof,
+            "belongs to": ", ".join(pair.name for pair in sig.pairs),
             "rotate": sig.remediation,
         }
         for label, value in rows.items():

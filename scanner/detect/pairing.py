@@ -6,7 +6,7 @@ Only what lies near a confirmed secret is looked at, so images pay nothing for i
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -68,9 +68,10 @@ def paired(
             scope = scopes[hit.region] if scopes else (regions[hit.region].start, regions[hit.region].end)
             groups.setdefault((pair, scope), []).append(at)
     mates: dict[int, list[Mate]] = {}
+    known = {(hit.signature.id, hit.start): hit for hit in hits} if groups else {}
     taken = [hit for hit in hits if not (hit.signature.identifier or hit.signature.generic)] if groups else []
     for (pair, scope), members in groups.items():
-        found = list(_candidates(ruleset, pair, scope, [hits[at] for at in members], taken, data, regions))
+        found = list(_candidates(ruleset, pair, scope, [hits[at] for at in members], known, taken, data, regions))
         for at, mate in _join(pair, [hits[at] for at in members], found, data):
             mates.setdefault(members[at], []).append(mate)
     return [replace(hit, mates=tuple(mates[at])) if at in mates else hit for at, hit in enumerate(hits)]
@@ -81,6 +82,7 @@ def _candidates(
     pair: Pair,
     scope: Scope,
     secrets: Sequence[Hit],
+    known: Mapping[tuple[str, int], Hit],
     taken: Sequence[Hit],
     data: bytearray | bytes,
     regions: Sequence[Region],
@@ -94,7 +96,7 @@ def _candidates(
                 found = list(_valued(pair, regions[place], begin, stop, data))
             else:
                 named = (ruleset.by_id[name] for name in pair.signatures)
-                found = [one for sig in named for one in _signed(pair, sig, place, regions[place], begin, stop, data)]
+                found = [one for sig in named for one in _signed(pair, sig, place, regions, (begin, stop), data, known)]
             # What is known to be a secret is nobody's name; what a generic signature takes for one may be.
             yield from (one for one in sorted(found) if not (pair.value and _overlaps(one, taken)))
 
@@ -123,10 +125,17 @@ def _valued(pair: Pair, region: Region, begin: int, stop: int, data: bytearray |
 
 
 def _signed(
-    pair: Pair, sig: Signature, place: int, region: Region, begin: int, stop: int, data: bytearray | bytes
+    pair: Pair,
+    sig: Signature,
+    place: int,
+    regions: Sequence[Region],
+    window: Scope,
+    data: bytearray | bytes,
+    known: Mapping[tuple[str, int], Hit],
 ) -> Iterator[_Found]:
-    for match in anywhere(sig, data, region, begin, stop):
-        hit = judge(sig, match, data, place, region)
+    for match in anywhere(sig, data, regions[place], *window):
+        # Not all are known: those in the overlap of two blocks are the hits of one of them, and seen by both.
+        hit = known.get((sig.id, match.start_of_secret)) or judge(sig, match, data, place, regions[place])
         if hit is not None:
             mate = Mate(pair.name, hit.secret, public=sig.identifier, proof=hit.proof)
             yield _Found(hit.start, hit.end, mate)

@@ -65,7 +65,7 @@ class _Story:
     def __init__(self, page: Page, words: Words, image: ImageReport, *, beside: bool) -> None:
         self.page, self.words, self.image, self.beside = page, words, image, beside
         self.base = {layer.index for layer in image.layers if layer.origin == "base"}
-        self.joined = image.joined
+        self.joined = {finding.fingerprint for finding in image.joined}
         self.told: set[int] = set()  # positions of the findings that were put under some line
 
     def tell(self) -> None:
@@ -133,7 +133,7 @@ class _Story:
         leaks = tuple(leaks)
         here = {finding.fingerprint for finding, _ in leaks}
         for finding, places in leaks:
-            if finding in self.joined and not here.isdisjoint(finding.part_of):
+            if finding.fingerprint in self.joined and not here.isdisjoint(finding.part_of):
                 continue  # told with its secret
             where = ""
             if places:

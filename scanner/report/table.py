@@ -1,11 +1,12 @@
 """The report for people: each image, what leaked in it, through which instruction, and what to do about it."""
 
+from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Occurrence, Partner, Rule, ScanReport
+from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Occurrence, Rule, ScanReport
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
@@ -78,10 +79,11 @@ def heading(page: Page, words: Words, image: ImageReport) -> None:
 
 def _image(page: Page, words: Words, image: ImageReport) -> None:
     counted = image.counted
+    joined: dict[str | None, Finding] = {finding.fingerprint: finding for finding in image.joined}
     downgraded = [finding for finding in image.findings if finding.downgraded]
     for finding in sorted(counted, key=lambda finding: -finding.severity):
         page.blank()
-        _finding(page, words, finding, image)
+        _finding(page, words, finding, joined)
     if downgraded:
         page.blank()
         page.line(Text("downgraded, and not counted"), indent=2)
@@ -99,7 +101,7 @@ def _image(page: Page, words: Words, image: ImageReport) -> None:
     _coverage(page, words, image.coverage, clean=not counted and not image.ignored)
 
 
-def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> None:
+def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | None, Finding]) -> None:
     signature = finding.signature
     title = text(severity_text(finding.severity), "  ", (signature.name, "bold"), "  ", words.secret(finding))
     page.line(title, indent=2, hang=4)
@@ -109,7 +111,7 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     for partner in finding.partners:
         page.row(label, Text(words.partner(partner)))
         label = ""
-        if told := _elsewhere(finding, partner, image):
+        if told := _elsewhere(finding, joined.get(partner.fingerprint)):
             page.row("", Text(told), deeper=2)
     page.row("leaked by", Text(words.instruction(finding.introduced_by)))
     label = "found in"
@@ -129,9 +131,8 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     page.row("fingerprint", Text(finding.fingerprint))
 
 
-def _elsewhere(finding: Finding, partner: Partner, image: ImageReport) -> str:
+def _elsewhere(finding: Finding, own: Finding | None) -> str:
     """In how many files and fields the other half of a pair lies without the secret; empty for none."""
-    own = next((one for one in image.joined if one.fingerprint == partner.fingerprint), None)
     beside = {_container(occurrence) for occurrence in finding.occurrences}
     alone = {_container(occurrence) for occurrence in own.occurrences} - beside if own else set()
     return f"which is also in {plural(len(alone), 'place')} without the secret" if alone else ""
