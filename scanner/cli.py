@@ -212,6 +212,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "paths": sig.paths,
             "from": f"a {sig.origin} rule" if sig.origin else "",
             "proof": sig.proof,
+            "belongs to": ", ".join(pair.name for pair in sig.pairs),
             "rotate": sig.remediation,
         }
         for label, value in rows.items():
@@ -442,8 +443,7 @@ def _exit_code(report: "ScanReport", fail_on: str | None) -> Exit:
         from scanner.detect.signature import Severity
 
         least = Severity[fail_on.upper()]
-        found = (finding for image in report.images for finding in image.findings)
-        if any(finding.severity >= least and not finding.downgraded for finding in found):
+        if any(finding.severity >= least for image in report.images for finding in image.counted):
             return Exit.SECRETS
     if report.failures:
         return Exit.UNREADABLE

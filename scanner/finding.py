@@ -90,6 +90,25 @@ class Occurrence:
 
 
 @dataclass(frozen=True)
+class Partner:
+    """The other half of a pair: what a secret belongs to.
+
+    Attributes:
+        name: what it is: ``access key id``, ``client id``.
+        value: itself.
+        public: whether it only names the credential, so that it may be shown.
+        proof: what could be proven of it offline, or None.
+        fingerprint: of the finding it is as well, or None for what is no finding by itself.
+    """
+
+    name: str
+    value: bytes = field(repr=False)
+    public: bool
+    proof: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
     """One secret value, with every place it is in.
 
@@ -104,6 +123,8 @@ class Finding:
         introduced_by: the instruction through which it entered, or None.
         occurrences: at least one.
         spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
+        partners: what it belongs to.
+        part_of: fingerprints of the secrets that it only names; it counts with one of those, see `ImageReport.counted`.
     """
 
     signature: Signature
@@ -116,6 +137,8 @@ class Finding:
     introduced_by: Instruction | None
     occurrences: tuple[Occurrence, ...]
     spellings: tuple[bytes, ...] = field(default=(), repr=False)
+    partners: tuple[Partner, ...] = ()
+    part_of: tuple[str, ...] = ()
 
     @property
     def redacted(self) -> str:
@@ -269,6 +292,18 @@ class ImageReport:
     findings: tuple[Finding, ...]
     coverage: Coverage
     ignored: tuple[Ignored, ...] = ()
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that count, each pair as one: not what is downgraded, nor an id whose secret counts."""
+        whole = {finding.fingerprint for finding in self.findings if not finding.downgraded}
+        return tuple(f for f in self.findings if not f.downgraded and whole.isdisjoint(f.part_of))
+
+    @property
+    def joined(self) -> tuple[Finding, ...]:
+        """The findings that would count if they were not the ids of others that do."""
+        counted = set(map(id, self.counted))
+        return tuple(f for f in self.findings if not f.downgraded and id(f) not in counted)
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scanner.contents import complete
 from scanner.detect.matcher import Matcher
+from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
 from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, ScanReport
@@ -103,7 +104,7 @@ class Scanner:
         # An index belongs to every image it names, and is laid out and matched once.
         for document in documents:
             if document not in known:
-                known[document] = tuple(_field_hits(document, matcher))
+                known[document] = tuple(_field_hits(document, matcher, self.ruleset))
         fields = tuple(hit for document in documents for hit in known[document])
         scan = ImageScan(target, image, layers, fields)
         attribution = Attribution(image)
@@ -133,10 +134,11 @@ class Scanner:
         )
 
 
-def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
+def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Iterator[FieldHit]:
     text = lay_out(document)
     counted = line = 0  # of a decoded field: as far as its lines were counted, from hit to hit
-    for hit in matcher.scan(text.data, text.regions):
+    hits = matcher.scan(text.data, text.regions)
+    for hit in paired(ruleset, hits, text.data, text.regions, text.scopes):
         place = text.place(hit.start)
         if place.decoded:
             start = hit.start - place.offset

@@ -13,6 +13,7 @@ from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
+from scanner.detect.pair import Mate
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
@@ -78,6 +79,7 @@ class Hit:
         proof: what was proven offline, or None.
         downgraded: why it is known to be public, or None.
         mark: the comment on its line that asks scanners to look away; empty without one.
+        mates: what stands beside it and belongs to it, once `detect.pairing` has looked.
     """
 
     signature: Signature
@@ -89,6 +91,7 @@ class Hit:
     proof: str | None
     downgraded: str | None
     mark: str = ""
+    mates: tuple[Mate, ...] = ()
 
     @property
     def end(self) -> int:
@@ -275,6 +278,24 @@ def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, d
         if match.start() >= end + sig.near:
             return
         yield _cut(sig, match, 0, begin, stop)
+
+
+def anywhere(sig: Signature, data: bytearray | bytes, region: Region, begin: int, stop: int) -> Iterator[Match]:
+    """Matches of the pattern that start in a stretch of a region, whatever prefilters say.
+
+    Args:
+        sig: whose pattern.
+        data: the block.
+        region: the part of it.
+        begin: where the stretch begins.
+        stop: where it ends.
+    """
+    if sig.paths and not (region.path and sig.path_regex.search(region.path)):
+        return
+    begin, stop = max(region.start, begin), min(region.end, stop)
+    for match in sig.regex.finditer(data, begin, stop):
+        first, last = max(region.start, match.start() - sig.before), min(region.end, match.end() + sig.after)
+        yield _cut(sig, match, 0, first, last)
 
 
 def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> Match:

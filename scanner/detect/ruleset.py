@@ -2,8 +2,10 @@
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,11 @@ class Ruleset:
     database: Any
     digest: str
     unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Signature]:
+        """The signatures by their ids."""
+        return {sig.id: sig for sig in self.signatures}
 
 
 def builtin_folder() -> Path:
@@ -97,6 +104,10 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
+    for sig in signatures:
+        for name in (name for pair in sig.pairs for name in pair.signatures):
+            if name not in seen:
+                raise SignatureError(f"signature {sig.id!r}: pairs with {name!r}, which is no signature here")
 
 
 def _database(expressions: list[bytes], owners: list[Signature], cache: Cache) -> Any:

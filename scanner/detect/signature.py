@@ -12,10 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scanner.detect.pair import Pair, read_pair
 from scanner.errors import SignatureError
 
 OPEN, CLOSE = "«", "»"
 """In an example, the secret stands between these two characters."""
+
+MATE_OPEN, MATE_CLOSE = "\u2039", "\u203a"
+"""In an example, what belongs to the secret stands between these: single guillemets."""
 
 
 class Severity(IntEnum):
@@ -65,6 +69,7 @@ class Example:
     Attributes:
         text: the text as it would stand in a file, without markers.
         secret: what must be cut out of it; empty for a counter-example.
+        mates: what must be found beside it, as text, each; nothing is asked if there is none.
         path: the path of the file it stands in, for signatures that ask for one.
         encoding: of the text; ``latin-1`` where it stands for bytes that are no text.
     """
@@ -73,6 +78,7 @@ class Example:
     secret: str = ""
     path: str = ""
     encoding: str = "utf-8"
+    mates: tuple[str, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -135,6 +141,9 @@ class Signature:
         filters: names of the filters in ``detect.filters`` that may reject the secret.
         proof: name of the offline proof in ``detect.proof``.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
+        pairs: what stands beside the secret and belongs to it.
+        identifier: whether the value only names a credential: beside the secret it belongs to it is shown, and does
+            not count as a finding of its own.
         generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
         origin: the kind of rule file it was read from; empty for layerleak's own, which alone can be checked for all
             that `Signature` asks. What follows is only found in rules of other origin.
@@ -163,6 +172,8 @@ class Signature:
     filters: tuple[str, ...] = ("placeholder",)
     proof: str = ""
     form: str = ""
+    pairs: tuple[Pair, ...] = ()
+    identifier: bool = False
     generic: bool = False
     origin: str = ""
     groups: tuple[int, ...] = ()
@@ -234,6 +245,7 @@ def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
         if name in values:
             value = values[name]
             values[name] = (value,) if isinstance(value, str) else tuple(value)
+    values["pairs"] = tuple(read_pair(pair) for pair in values.get("pairs", ()))
     path = values.pop("example_path", "")
     values["examples"] = (
         *(_example(text, path) for text in values.get("examples", ())),
@@ -246,12 +258,16 @@ def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
     return Signature(provider=provider, **values)
 
 
+_MATE = re.compile(f"{MATE_OPEN}([^{MATE_CLOSE}]+){MATE_CLOSE}")
+
+
 def _example(marked: str, path: str) -> Example:
-    before, opened, rest = marked.partition(OPEN)
+    mates = tuple(_MATE.findall(marked))
+    before, opened, rest = _MATE.sub(r"\1", marked).partition(OPEN)
     secret, closed, after = rest.partition(CLOSE)
     if not (opened and closed and secret):
         raise ValueError(f"an example must mark its secret as {OPEN}secret{CLOSE}")
-    return Example(before + secret + after, secret, path)
+    return Example(before + secret + after, secret, path, mates=mates)
 
 
 def _binary(written: Example) -> Example:
