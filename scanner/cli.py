@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """Which signatures to use: those of the paths, the built-in ones if there are none or they are asked for too."""
+    """Which signatures to use: those of the paths, the built-in ones if there are none or they are asked for too, detect-secrets' plugins."""
 
     paths: tuple[Path, ...]
     with_builtin: bool
+    plugins: bool = False
 
 
 class Exit(IntEnum):
@@ -58,12 +59,21 @@ def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="PATH",
         type=click.Path(exists=True, path_type=Path),
         help="File or folder of signatures to use instead of the built-in ones: layerleak's own, or rules of Gitleaks, "
-        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog; may be given again.",
+        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog, or plugins of detect-secrets (a .py file, which is executed, "
+        "or a baseline that lists them); may be given again.",
     )
-    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well as those of --signatures.")
+    @click.option(
+        "--detect-secrets-plugins",
+        "plugins",
+        is_flag=True,
+        help="Use the plugins that come with detect-secrets instead of the built-in signatures.",
+    )
+    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well.")
     @wraps(command)
-    def chosen(*arguments: Any, paths: tuple[Path, ...], with_builtin: bool, **options: Any) -> None:
-        command(*arguments, chosen=Chosen(paths, with_builtin), **options)
+    def chosen(
+        *arguments: Any, paths: tuple[Path, ...], with_builtin: bool, plugins: bool, **options: Any
+    ) -> None:
+        command(*arguments, chosen=Chosen(paths, with_builtin, plugins), **options)
 
     return chosen
 
@@ -206,6 +216,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "prefilter": "  ".join(sig.prefilter),
             "near": f"starts within {sig.near} bytes of it" if sig.near else "",
             "pattern": sig.pattern,
+            "plugin": getattr(sig.reader, "settings", ""),
             "keywords": ", ".join(sig.keywords),
             "entropy": sig.entropy or "",
             "filters": ", ".join(sig.filters),
@@ -262,7 +273,7 @@ def _ruleset(chosen: Chosen) -> "Ruleset":
     from scanner.detect.ruleset import load_ruleset
 
     try:
-        ruleset = load_ruleset(*chosen.paths, builtin=chosen.with_builtin)
+        ruleset = load_ruleset(*chosen.paths, builtin=chosen.with_builtin, plugins=chosen.plugins)
     except SignatureError as error:
         _usage(error)
     for line in _unhonoured(ruleset):

@@ -47,12 +47,16 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "signatures"
 
 
-def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None) -> Ruleset:
+def load_ruleset(
+    *paths: Path, builtin: bool = False, plugins: bool = False, cache: Path | None = None
+) -> Ruleset:
     """Reads signatures and compiles them, or loads the compiled database from the cache.
 
     Args:
-        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given.
+        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given
+            and no plugins are asked for.
         builtin: whether to use the built-in signatures as well; one of them gives way to another of its id.
+        plugins: whether to use the plugins of detect-secrets.
         cache: folder for compiled databases; the user's cache folder if None.
 
     Raises:
@@ -61,9 +65,9 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
     # Not at the top: what rules are built for is the matcher, which needs this module.
     from scanner.detect.rulefiles import load
 
-    loaded = load(*paths or (builtin_folder(),))
+    loaded = load(*(paths if paths or plugins else (builtin_folder(),)), plugins=plugins)
     signatures = loaded.signatures
-    if builtin and paths:
+    if builtin and (paths or plugins):
         own = {sig.id for sig in signatures}
         signatures += tuple(sig for sig in load(builtin_folder()).signatures if sig.id not in own)
     if not signatures:

@@ -1,5 +1,6 @@
 """Rule files that users already have: each format in a file of its own, told apart by what a document holds."""
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,27 +29,36 @@ class Loaded:
     unhonoured: tuple[tuple[Path, Unhonoured], ...]
 
 
-def load(*paths: Path) -> Loaded:
+def load(*paths: Path, plugins: bool = False) -> Loaded:
     """Reads signature files and rule files of every known format.
 
     Args:
         paths: files, and folders of which all ``*.toml``, ``*.yml`` and ``*.yaml`` are read, in order of their names.
+            A ``*.py`` is a file of plugins for detect-secrets, and is executed; so it is read only if it is named.
+        plugins: whether to take detect-secrets' own plugins too.
 
     Raises:
         SignatureError: a file cannot be read or parsed, is of no known format or malformed, or an id is used twice.
     """
     found: dict[str, Signature] = {}
     unhonoured: list[tuple[Path, Unhonoured]] = []
-    for path in paths:
-        for file in _files(path):
-            for item in _read(file):
-                if isinstance(item, Unhonoured):
-                    unhonoured.append((file, item))
-                elif item.id in found:
-                    raise SignatureError(f"{file}: signature {item.id!r} is defined twice")
-                else:
-                    found[item.id] = item
+    files = [(file, _read(file)) for path in paths for file in _files(path)]
+    for file, items in (*files, *_own_plugins(plugins)):
+        for item in items:
+            if isinstance(item, Unhonoured):
+                unhonoured.append((file, item))
+            elif item.id in found:
+                raise SignatureError(f"{file}: signature {item.id!r} is defined twice")
+            else:
+                found[item.id] = item
     return Loaded(tuple(found.values()), tuple(unhonoured))
+
+
+def _own_plugins(wanted: bool) -> Iterator[tuple[Path, Iterator[Signature | Unhonoured]]]:
+    if wanted:
+        from scanner.detect.rulefiles import plugins  # for those who asked; what it draws in is slow to import
+
+        yield Path(plugins.NAME), plugins.own()
 
 
 def _files(path: Path) -> list[Path]:
@@ -65,6 +75,9 @@ def _read(path: Path) -> Iterator[Signature | Unhonoured]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise SignatureError(f"{path}: {error}") from error
+    if path.suffix == ".py":
+        yield from _plugins(path)
+        return
     language, document = _parsed(path, text)
     if language == "TOML" and ("provider" in document or "signature" in document):
         yield from read_signatures(path, document)
@@ -87,8 +100,22 @@ def _read(path: Path) -> Iterator[Signature | Unhonoured]:
     )
 
 
+def _plugins(path: Path) -> Iterator[Signature | Unhonoured]:
+    from scanner.detect.rulefiles import plugins
+
+    try:
+        yield from plugins.of_file(path)
+    except MalformedError as error:
+        raise SignatureError(f"{path}: {plugins.NAME}: {error}") from error
+
+
 def _parsed(path: Path, text: str) -> tuple[str, Mapping[str, Any]]:
-    """The document, and the language it is written in: one of the two reads it, since they hardly overlap."""
+    """The document, and the language it is written in: one of them reads it, since they hardly overlap."""
+    if text.lstrip().startswith("{"):
+        try:
+            return "JSON", json.loads(text)
+        except (ValueError, RecursionError):
+            pass  # YAML may begin so too, and tells what is wrong better than JSON's parser if it is neither
     try:
         return "TOML", tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
