@@ -289,9 +289,7 @@ def _seen(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> 
     return _line(data, end - 1, end, max(region.start, end - sig.before), min(region.end, end + sig.after))
 
 
-def _read(
-    sig: Signature, reader: LineReader, data: bytearray | bytes, region: Region, end: int
-) -> Iterator[Match]:
+def _read(sig: Signature, reader: LineReader, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
     """What a reader finds on the line around ``end``; nothing on one that is no text."""
     first, last = _seen(sig, data, region, end)
     line = bytes(data[first:last]).rstrip()

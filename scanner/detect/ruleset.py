@@ -47,9 +47,7 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "signatures"
 
 
-def load_ruleset(
-    *paths: Path, builtin: bool = False, plugins: bool = False, cache: Path | None = None
-) -> Ruleset:
+def load_ruleset(*paths: Path, builtin: bool = False, plugins: bool = False, cache: Path | None = None) -> Ruleset:
     """Reads signatures and compiles them, or loads the compiled database from the cache.
 
     Args:

@@ -116,6 +116,14 @@ class Condition:
 class LineReader(Protocol):
     """Code that finds the secrets of a line, for rules that are no pattern: the plugins of another scanner."""
 
+    @property
+    def settings(self) -> str:
+        """Which plugin it is and how it is set, as a baseline has it under ``plugins_used``, in JSON."""
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Names of that scanner's filters that it asks."""
+
     def __call__(self, line: str, path: str) -> Iterable[str]:
         """The secrets of one line, each as it stands there.
 

@@ -1,7 +1,7 @@
 """detect-secrets' plugins: its own, those of a user's Python file, and those that a baseline lists.
 
-A plugin is asked for the secrets of a line, in its own code, so what it finds is what detect-secrets finds. Where to ask
-is derived from its expressions; a plugin that shows none cannot be run over gigabytes, and is said to be left out.
+A plugin is asked for the secrets of a line, in its own code, so what it finds is what detect-secrets finds. Where to
+ask is derived from its expressions; a plugin that shows none cannot be run over gigabytes, and is said to be left out.
 """
 
 import json
@@ -59,7 +59,7 @@ class PluginReader:
     def _found(self, line: str, path: str) -> tuple[str, ...]:
         if self._judge.of_file(path):
             return ()
-        found = dict.fromkeys(self._values(line, path))
+        found: dict[str, None] = dict.fromkeys(self._values(line, path))
         # In files of settings detect-secrets quotes every value before it looks, since some plugins ask for quotes.
         assigned = _ASSIGNED.fullmatch(line) if _SETTINGS.search(path) else None
         if assigned:
@@ -80,7 +80,7 @@ def own() -> Iterator[Signature | Unhonoured]:
     """detect-secrets' own plugins and filters, set as they are by default."""
     filters, notes = chosen(None)
     yield from notes
-    for plugin in _classes().values():
+    for plugin in classes().values():
         yield from _signature(plugin(), {}, filters)
 
 
@@ -109,30 +109,28 @@ def of_baseline(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]
     """
     filters, notes = chosen(document.get("filters_used", []))
     yield from notes
-    classes = _classes()
+    known = classes()
     listed = document["plugins_used"]
     if not isinstance(listed, list) or not all(isinstance(item, dict) and "name" in item for item in listed):
         raise MalformedError("plugins_used: expected a list of tables with a name")
     for item in listed:
         settings = dict(item)
         name, path = str(settings.pop("name")), str(settings.pop("path", ""))
-        if "places" in settings:
-            yield Unhonoured(name, "rule", "left out, it stands for a signature of layerleak's")
-            continue
         if path:
-            classes |= {plugin.__name__: plugin for plugin in _loaded(Path(path.removeprefix(_FILE)))}
-        if name not in classes:
+            known |= {plugin.__name__: plugin for plugin in _loaded(Path(path.removeprefix(_FILE)))}
+        if name not in known:
             raise MalformedError(f"plugins_used: detect-secrets has no plugin {name!r}, and no path to it is given")
-        yield from _signature(_made(classes[name], settings), {"path": path} if path else {}, filters)
+        yield from _signature(_made(known[name], settings), {"path": path} if path else {}, filters)
 
 
-def _classes() -> dict[str, Any]:
-    """detect-secrets' plugins by their names. Imported here: it takes longer than scanning a small image."""
+def classes() -> dict[str, Any]:
+    """detect-secrets' own plugins, by the names of their classes."""
+    # Imported here: it takes longer than scanning a small image.
     from detect_secrets import plugins
     from detect_secrets.core.plugins.util import _is_valid_plugin
     from detect_secrets.util.importlib import import_types_from_package
 
-    found = import_types_from_package(plugins, filter=lambda item: not _is_valid_plugin(item))
+    found: Iterable[Any] = import_types_from_package(plugins, filter=lambda item: not _is_valid_plugin(item))
     return {plugin.__name__: plugin for plugin in found}
 
 
@@ -140,7 +138,7 @@ def _loaded(path: Path) -> list[Any]:
     from detect_secrets.core.plugins.util import get_plugins_from_file
 
     try:
-        found = list(get_plugins_from_file(str(path)))
+        found: list[Any] = list(get_plugins_from_file(str(path)))
     except (Exception, SystemExit) as error:
         raise MalformedError(f"{path} fails: {type(error).__name__}: {error}") from error
     if not found:
@@ -176,7 +174,7 @@ def _signature(plugin: Any, place: Mapping[str, str], filters: Chosen) -> Iterat
         pattern="",
         before=BEFORE,
         after=AFTER,
-        filters=filters.ours,
+        filters=() if name == "PrivateKeyDetector" else filters.ours,  # its values are words, and there are exempt
         generic=quiet,
         origin=NAME,
         excluded=filters.excluded,
@@ -215,7 +213,7 @@ def _prefilters(plugin: Any) -> Iterator[str]:
             yield from _derived(re.compile(re.split(r"[^\x00-\x7f]", word)[0], re.IGNORECASE))
     elif hasattr(plugin, "entropy_limit") and hasattr(plugin, "charset"):
         # So many different characters it takes to exceed the limit, which is in bits a character.
-        least = min(int(math.floor(2 ** float(plugin.entropy_limit))) + 1, 64)
+        least = min(math.floor(2 ** float(plugin.entropy_limit)) + 1, 64)
         one = "[" + "".join(f"\\x{ord(char):02x}" for char in sorted(set(plugin.charset))) + "]"
         yield rf"[\x22\x27]{one}{{{least}}}"
         yield rf"[:=]{one}{{{least}}}"
