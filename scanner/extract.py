@@ -9,7 +9,8 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ BASELINE = ".secrets.baseline"
 MAX_COPIED = 4 << 20
 """Bytes up to which a file is copied whole."""
 
-_AROUND = 200  # bytes of context in an excerpt
+_AROUND, _LINES = 400, 6  # bytes of context in an excerpt on either side, and lines of them
 _SIMPLE = re.compile(r"\w[^\s'\"`\x00-\x1f]*[^\s,'\"`\x00-\x1f]")
 _LONGEST = 200  # bytes of one part of a name; file systems take 255
 
@@ -78,6 +79,8 @@ class _Copying:
         self._hide = hiding(report)
         self._kinds = Kinds()
         self._names: set[str] = set()
+        self._folders: set[str] = set()
+        self._numbers: dict[str, int] = {}  # of the folders that names were put into to keep them apart
         self._left: dict[Key, Place] = {place.key: place for place in places(report)}
         self.copies: dict[Key, Copy] = {}
 
@@ -144,18 +147,21 @@ class _Copying:
     def _copy(self, wanted: list[Place], pieces: dict[int, bytearray], size: int) -> None:
         """Writes one file with those of the places that are indeed in it."""
         left = [place for place in wanted if place.key in self._left]
-        met = [_Met(place, *value) for place in left if (value := _value(place, pieces))]
+        starts = sorted(pieces)
+        met = [found for place in left if (found := _met(place, pieces, starts))]
+        met.sort(key=lambda each: each.offset)
         whole = pieces.get(0)
         if met and whole is not None and len(whole) == size <= MAX_COPIED and _is_plain(whole):
             name = self._name(met[0].place)
             path = self.write(name, bytes(whole))
-            met = [each for each in met if not self._found(each, name, path, whole.count(b"\n", 0, each.offset) + 1)]
+            lines = _line_numbers(whole, [each.offset for each in met])
+            met = [each for each, line in zip(met, lines, strict=True) if not self._found(each, name, path, line)]
             if len(met) == len(left):  # nothing of it is found again as it stands
                 path.unlink()
         if met:
-            self._excerpt(met, pieces)
+            self._excerpt(met)
 
-    def _excerpt(self, met: "list[_Met]", pieces: dict[int, bytearray]) -> None:
+    def _excerpt(self, met: "list[_Met]") -> None:
         """Writes what is around secrets, each as a value that detect-secrets sees for one.
 
         That is how it is written if it can be; if it has quotes, line ends or bytes that are no text, a name for it.
@@ -165,7 +171,10 @@ class _Copying:
         lines = ["layerleak: excerpt: each secret in a line of its own, with what is before and behind it", ""]
         at = []
         for each in met:
-            before, after = _context(pieces, each.offset, len(each.secret))
+            data, start = each.piece, each.offset - each.begin
+            end = start + len(each.secret)
+            before = _shown(data[max(0, start - _AROUND) : start])[-_LINES:]
+            after = _shown(data[end : end + _AROUND])[:_LINES]
             lines += [f"{each.place.finding.signature.name}:", *before]
             at.append(len(lines) + 1)
             value = each.secret.decode("utf-8", "replace")
@@ -194,11 +203,15 @@ class _Copying:
         digest = occurrence.layer_digest or image.digest or image.image_id or f"image-{place.image}"
         parts = [_part(part) for part in self._hide(occurrence.name).replace("\\", "/").split("/")]
         folder, rest = _part(digest.rpartition(":")[2][:12]) + kind, "/".join(part for part in parts if part)
-        name, number = f"{folder}/{rest}", 1
-        while name in self._names:
+        first = name = f"{folder}/{rest}"
+        number = self._numbers.get(first, 1)
+        # A tar may hold a name twice, and a file where another has a folder.
+        while name in self._folders or any(above in self._names for above in _upwards(name)):
             number += 1
             name = f"{folder}-{number}/{rest}"
+        self._numbers[first] = number
         self._names.add(name)
+        self._folders.update(_upwards(name))
         return name
 
     def write(self, name: str, data: bytes) -> Path:
@@ -218,11 +231,13 @@ class _Copying:
 
 
 class _Met(NamedTuple):
-    """A place whose secret was met again: at which offset, and how it is spelled there."""
+    """A place whose secret was met again: at which offset, how it is spelled there, and what was kept around it."""
 
     place: Place
     offset: int
     secret: bytes
+    piece: bytearray
+    begin: int
 
 
 class _Content:
@@ -262,22 +277,25 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _value(place: Place, pieces: dict[int, bytearray]) -> tuple[int, bytes] | None:
-    """Where a place's secret is, and how it is spelled there; None if it is not where it was."""
-    at = place.occurrence.offset or 0
-    begin = max((begin for begin in pieces if begin <= at), default=None)
-    if begin is None:
+def _met(place: Place, pieces: Mapping[int, bytearray], starts: Sequence[int]) -> _Met | None:
+    """Where a place's secret is among pieces of its file; None if it is not where it was."""
+    offset = place.occurrence.offset or 0
+    at = bisect_right(starts, offset) - 1
+    if at < 0:
         return None
+    begin = starts[at]
     spellings = sorted((place.finding.secret, *place.finding.spellings), key=len, reverse=True)
-    same = (each for each in spellings if pieces[begin].startswith(each, at - begin))
-    return next(((at, each) for each in same), None)
+    secret = next((each for each in spellings if pieces[begin].startswith(each, offset - begin)), None)
+    return None if secret is None else _Met(place, offset, secret, pieces[begin], begin)
 
 
-def _context(pieces: dict[int, bytearray], offset: int, length: int) -> tuple[list[str], list[str]]:
-    """What is before and behind a secret, in lines."""
-    begin = max(begin for begin in pieces if begin <= offset)
-    data, at = pieces[begin], offset - begin
-    return _shown(data[max(0, at - _AROUND) : at]), _shown(data[at + length : at + length + _AROUND])
+def _line_numbers(data: bytearray, offsets: Iterable[int]) -> Iterator[int]:
+    """The lines of ascending offsets, from 1."""
+    line, at = 1, 0
+    for offset in offsets:
+        line += data.count(b"\n", at, offset)
+        at = offset
+        yield line
 
 
 def _shown(data: bytes | bytearray) -> list[str]:
@@ -316,6 +334,13 @@ def _texts(value: object, pointer: str) -> Iterator[bytes]:
             yield base64.b64decode(value, validate=True)
         except ValueError:
             return
+
+
+def _upwards(name: str) -> Iterator[str]:
+    """A path, and all above it."""
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
 
 
 def _part(part: str) -> str:

@@ -61,7 +61,13 @@ Key = tuple[int, str, Occurrence]
 def write(report: ScanReport, stream: TextIO, _options: Options) -> None:
     """Writes the baseline of a report, whose files are named as they are in the image."""
     hide, kinds = hiding(report), Kinds()
-    copies = {place.key: _itself(place, hide, kinds) for place in places(report)}
+    known: dict[str, Kind] = {}
+    copies = {}
+    for place in places(report):
+        kind = known.get(place.finding.fingerprint) or _kind(place, kinds)
+        known[place.finding.fingerprint] = kind
+        name = hide(place.occurrence.name).replace("\\", "/")  # as detect-secrets does when it reads it
+        copies[place.key] = Copy(name, place.occurrence.line or 1, place.finding.sha1[0], kind)
     json.dump(document(report, copies), stream, indent=2)
     stream.write("\n")
 
@@ -128,9 +134,7 @@ def document(report: ScanReport, copies: Mapping[Key, Copy]) -> dict[str, Any]:
     }
 
 
-def _itself(place: Place, hide: Redactor, kinds: Kinds) -> Copy:
-    _, finding, occurrence = place
-    name = hide(occurrence.name).replace("\\", "/")  # as detect-secrets does when it reads it
-    value = finding.secret.decode("utf-8", "replace")
-    kind = kinds.of_value(value if value.isprintable() else on_a_line(finding.secret), finding.signature.name)
-    return Copy(name, occurrence.line or 1, finding.sha1[0], kind)
+def _kind(place: Place, kinds: Kinds) -> Kind:
+    secret = place.finding.secret
+    value = secret.decode("utf-8", "replace")
+    return kinds.of_value(value if value.isprintable() else on_a_line(secret), place.finding.signature.name)

@@ -6,13 +6,16 @@ does find the value where it stands, and not the name of our signature.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scanner.detect.rulefiles.plugin_filters import taking
 from scanner.detect.rulefiles.plugins import classes
+
+_LONG = 4096
+"""Characters of a line beyond which it is not looked at: some plugins take the square of it."""
 
 KEYWORD = "Secret Keyword"
 """The type of what follows a name like ``secret``."""
@@ -46,6 +49,8 @@ class Kinds:
                 plugin.secret_type,
             )
         )
+        self._file: Path | None = None
+        self._lines: list[str] = []
         self._plugins = {str(plugin.secret_type): plugin for plugin in made}
 
     def of(self, file: Path, line: int, sha1: Iterable[str], first: str = "") -> tuple[Kind, str] | None:
@@ -57,10 +62,11 @@ class Kinds:
             sha1: of the values, of which one is enough.
             first: type that is asked first.
         """
-        lines = _lines(file)
-        if lines is None or not 0 < line <= len(lines):
+        if file != self._file:  # many ask about the same one, one after the other
+            self._file, self._lines = file, _lines(file)
+        if not 0 < line <= len(self._lines) or len(self._lines[line - 1]) > _LONG:
             return None
-        return self._find(str(file), lines, line, set(sha1), first)
+        return self._find(str(file), self._lines, line, set(sha1), first)
 
     def of_value(self, value: str, first: str = "") -> Kind:
         """The kind of a value of which no more is known."""
@@ -68,9 +74,7 @@ class Kinds:
         found = self._find("", [line], 1, {hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()}, first)
         return found[0] if found else self._kind(KEYWORD)
 
-    def _find(
-        self, name: str, lines: Sequence[str], line: int, wanted: set[str], first: str
-    ) -> tuple[Kind, str] | None:
+    def _find(self, name: str, lines: list[str], line: int, wanted: set[str], first: str) -> tuple[Kind, str] | None:
         from detect_secrets.util.code_snippet import get_code_snippet
 
         for kind in sorted(self._plugins, key=lambda kind: kind != first):
@@ -78,7 +82,7 @@ class Kinds:
                 filename=name,
                 line=lines[line - 1],
                 line_number=line,
-                context=get_code_snippet(list(lines), line),
+                context=get_code_snippet(lines, line),
             )
             for secret in found or ():
                 if secret.secret_hash in wanted:
@@ -89,11 +93,11 @@ class Kinds:
         return Kind(kind, self._plugins[kind].json())
 
 
-def _lines(file: Path) -> list[str] | None:
-    """The lines of a file as an audit first sees them; None if it cannot."""
+def _lines(file: Path) -> list[str]:
+    """The lines of a file as an audit first sees them; none if it cannot."""
     from detect_secrets.audit.common import LineGetter
 
     try:
         return list(LineGetter(str(file)).lines)
     except (OSError, ValueError):
-        return None
+        return []
