@@ -47,6 +47,7 @@ class PluginReader:
     filters: tuple[str, ...]
     _analyze: Callable[..., Any] = field(repr=False, compare=False)
     _judge: Judge = field(repr=False, compare=False)
+    _denylist: "tuple[re.Pattern[str], ...]" = field(repr=False, compare=False)
 
     def __call__(self, line: str, path: str) -> Iterable[str]:
         """As `LineReader` has it."""
@@ -73,7 +74,19 @@ class PluginReader:
         for secret in self._analyze(line=line, path=path):
             value = secret.secret_value
             if value and not self._judge.of_secret(value, line, path):
-                yield value
+                yield self._whole(value, line)
+
+    def _whole(self, value: str, line: str) -> str:
+        """All of a token of which a plugin tells the prefix: a group at the start, for the plugin to choose between."""
+        for regex in self._denylist:
+            for match in regex.finditer(line):
+                if (
+                    regex.groups
+                    and match[1] == value
+                    and match.span(1) == (match.start(), match.start() + len(value)) != match.span()
+                ):
+                    return match[0]
+        return value
 
 
 def own() -> Iterator[Signature | Unhonoured]:
@@ -179,7 +192,12 @@ def _signature(plugin: Any, place: Mapping[str, str], filters: Chosen) -> Iterat
         origin=NAME,
         excluded=filters.excluded,
         reader=PluginReader(
-            name, json.dumps(settings, sort_keys=True), filters.names, _analyzer(plugin), Judge(plugin, filters)
+            name,
+            json.dumps(settings, sort_keys=True),
+            filters.names,
+            _analyzer(plugin),
+            Judge(plugin, filters),
+            tuple(getattr(plugin, "denylist", ())),
         ),
     )
 
