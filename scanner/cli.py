@@ -186,10 +186,10 @@ def scan(
         _prepare(audit)
     profile = Profile() if profiled else None
     report = _scan_all(targets, chosen, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
-    if audit is not None:
-        _extract(report, audit)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
+    if audit is not None:
+        _extract(report, audit)
     if profile is not None:
         click.echo("\n".join(profile.lines()), err=True)
     sys.exit(_exit_code(report, None if no_fail else fail_on))

@@ -69,9 +69,11 @@ class PluginReader:
         return tuple(found)
 
     def _values(self, line: str, path: str) -> Iterator[str]:
-        if self._judge.of_line(line, path):
+        found = self._analyze(line=line, path=path)
+        # Most lines hold nothing, and a filter of theirs takes longer than any plugin.
+        if not found or self._judge.of_line(line, path):
             return
-        for secret in self._analyze(line=line, path=path):
+        for secret in found:
             value = secret.secret_value
             if value and not self._judge.of_secret(value, line, path):
                 yield self._whole(value, line)
