@@ -88,6 +88,13 @@ class Occurrence:
     via: str | None = None
     mark: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The place as a path: of the file with nested members, or of the field under its document's kind."""
+        if self.field is not None:
+            return f"{self.document}{self.field}"
+        return "!".join((self.path or "", *self.inner))
+
 
 @dataclass(frozen=True)
 class Partner:
@@ -141,6 +148,12 @@ class Finding:
     part_of: tuple[str, ...] = ()
 
     @property
+    def sha1(self) -> tuple[str, ...]:
+        """SHA-1 of the secret, by which baselines of detect-secrets know it; of other spellings; of `on_a_line`."""
+        spelled = (self.secret, *self.spellings)
+        return tuple(_sha1(each) for each in (*spelled, *(on_a_line(each).encode() for each in spelled)))
+
+    @property
     def redacted(self) -> str:
         """A preview that tells secrets apart and gives none away."""
         return redact(self.secret)
@@ -173,6 +186,25 @@ class Rule:
     image: str | None = None
     expires: date | None = None
     expired: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """An entry of a detect-secrets baseline: a value that is known to be in a file.
+
+    Attributes:
+        source: the baseline, as the user named it.
+        number: which entry of it, from 1.
+        file: the file's path.
+        sha1: of the value. Weak values can be guessed from it, so a report does not show it.
+        secret: what an audit said it is, or None.
+    """
+
+    source: str
+    number: int
+    file: str
+    sha1: str = field(repr=False)
+    secret: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -321,6 +353,7 @@ class ScanReport:
         images: one for each image of each target that could be read.
         failures: for each target that could not be read, its name and the reason.
         rules: the rules of all ignore files that were read.
+        known: the entries of all baselines that were read.
     """
 
     version: str
@@ -328,11 +361,22 @@ class ScanReport:
     images: tuple[ImageReport, ...]
     failures: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
+    known: tuple[Known, ...] = ()
 
 
 def fingerprint(canonical: bytes, key: bytes) -> str:
     """Names a secret without giving it away: HMAC-SHA-256 under ``key``, its first 128 bits in hex."""
     return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:32]
+
+
+def on_a_line(secret: bytes) -> str:
+    """A word for a secret that cannot stand on a line as it is, such as a key of many: for baselines and audits."""
+    start = re.sub(rb"[^A-Za-z0-9]+", b"_", secret[:32]).decode()
+    return f"{start}_{_sha1(secret)[:16]}"
+
+
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")

@@ -22,6 +22,7 @@ from scanner.key import fingerprint_key
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
+from scanner.trace.baseline import load_known
 from scanner.trace.findings import findings, untold_links
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
@@ -190,6 +191,7 @@ def scan_image(
     jobs: int | None = None,
     check_diff_ids: bool = False,
     ignore_files: tuple[Path, ...] = (),
+    baselines: tuple[Path, ...] = (),
     inline_ignore: bool = True,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
@@ -203,6 +205,7 @@ def scan_image(
         jobs: how many threads to use; as many as there are cores if None.
         check_diff_ids: whether to check also the diff_ids of compressed layers whose digest is checked.
         ignore_files: with rules for what does not count.
+        baselines: of detect-secrets; what they list does not count, unless an audit says that it is a secret.
         inline_ignore: whether what a comment in the image marks as no secret does not count either.
 
     Returns:
@@ -212,9 +215,10 @@ def scan_image(
         TargetError: the target cannot be read, or holds no image.
         SignatureError: a signature file is malformed.
         SettingError: the user's key is none.
-        IgnoreError: an ignore file cannot be read, or a rule in it is malformed.
+        IgnoreError: an ignore file or a baseline cannot be read, or a rule in it is malformed.
     """
     rules = tuple(rule for path in ignore_files for rule in load_rules(path, date.today()))
+    known = tuple(entry for path in baselines for entry in load_known(path))
     ruleset = load_ruleset(*signatures)
     key = key or fingerprint_key() or secrets.token_bytes(32)
     scanner = Scanner(
@@ -223,9 +227,9 @@ def scan_image(
         progress,
         jobs or default_jobs(),
         check_diff_ids=check_diff_ids,
-        ignoring=Ignoring(rules, marks=inline_ignore),
+        ignoring=Ignoring(rules, marks=inline_ignore, known=known),
     )
-    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules)
+    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules, known=known)
 
 
 def _version() -> str:

@@ -21,7 +21,7 @@ class Step:
     """One question and its answer.
 
     Attributes:
-        name: what is asked: ``prefilter``, ``pattern``, ``paths``, ``keywords``, ``entropy``, ``public``,
+        name: what is asked: ``prefilter``, ``pattern`` or ``plugin``, ``paths``, ``keywords``, ``entropy``, ``public``,
             ``filter NAME``, ``proof``, ``claimed``, ``belongs to`` or ``marked``; ``keyword`` where the prefilter
             does not match.
         passed: whether the answer lets the value through; None where it decides nothing.
@@ -106,6 +106,8 @@ def _touched(text: bytes, end: int) -> Step:
 
 def _unmatched(sig: Signature, text: bytes) -> Step:
     """What is said of a pattern that does not match where the prefilter did."""
+    if sig.reader:
+        return Step("plugin", False, "finds nothing on the line around it")
     if sig.regex.search(text, 0, _ALONE):
         return Step("pattern", False, f"matches only with more than {sig.before} bytes before or {sig.after} behind")
     return Step("pattern", False, "does not match around it")
@@ -115,7 +117,7 @@ def _untouched(sig: Signature, text: bytes) -> Iterator[Explanation]:
     """What is said of a signature whose prefilter does not match."""
     lower = text.lower()
     word = next((word for word in sig.keyword_bytes if word in lower), None)
-    match = sig.regex.search(text, 0, _ALONE)
+    match = None if sig.reader else sig.regex.search(text, 0, _ALONE)
     if word is None and match is None:
         return
     missed = Step("prefilter", False, f"matches nowhere: {'  '.join(sig.prefilter)}")
@@ -128,7 +130,7 @@ def _questions(sig: Signature, text: bytes, region: Whole, match: Match, hits: l
     """All that is asked of a match."""
     start, end = match.start_of_secret, match.end_of_secret
     secret = text[start:end]
-    yield Step("pattern", True, f"matches at {_at(text, start)}", secret)
+    yield Step("plugin" if sig.reader else "pattern", True, f"matches at {_at(text, start)}", secret)
     if sig.paths:
         fits = bool(region.path and sig.path_regex.search(region.path))
         yield Step("paths", fits, f"{region.path or 'no path'} {'matches' if fits else 'does not match'} {sig.paths}")

@@ -163,6 +163,8 @@ def _pairs(sig: Signature) -> Iterator[tuple[str, str]]:
 
 def _pattern(sig: Signature) -> Iterator[tuple[str, str]]:
     """What is wrong with a pattern."""
+    if sig.reader:  # stands in its place
+        return
     try:
         tree = expression.parse(sig.pattern.encode())
         names = sig.regex.groupindex

@@ -17,7 +17,7 @@ from scanner.detect.pair import Mate
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Confidence, Signature
+from scanner.detect.signature import Confidence, LineReader, Signature
 
 LOOKBEHIND = 4096
 """Bytes before the end of a prefilter's match that a signature may ask to see."""
@@ -27,6 +27,8 @@ LOOKAHEAD = 32768
 
 LINE = 1024
 """Bytes on either side of a match that an exclusion may call its line."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1a]")
 
 _CANONICAL = re.compile(rb"\s|\\[nr]|[\\\"'+,]")
 
@@ -205,6 +207,8 @@ class Matcher:
             started = perf_counter() if self._profile else 0.0
             if sig.near:
                 passed[index] = max(done, min(region.end, end + sig.near))  # so far, this search will have looked
+            elif sig.reader:
+                passed[index] = _seen(sig, data, region, end)[1]  # all of it is read at once
             for match in _nearby(sig, data, region, end, done) if sig.near else matches(sig, data, region, end):
                 if sig.near:
                     passed[index] = max(passed[index], match.end)
@@ -248,6 +252,9 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         region: the part of it that ``end`` lies in.
         end: behind the prefilter's match.
     """
+    if sig.reader:
+        yield from _read(sig, sig.reader, data, region, end)
+        return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
         for first, last in string_bounds(data, begin, end):
@@ -296,6 +303,29 @@ def anywhere(sig: Signature, data: bytearray | bytes, region: Region, begin: int
     for match in sig.regex.finditer(data, begin, stop):
         first, last = max(region.start, match.start() - sig.before), min(region.end, match.end() + sig.after)
         yield _cut(sig, match, 0, first, last)
+
+
+def _seen(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> tuple[int, int]:
+    """Where the line begins and ends that holds the byte before ``end``, as far as the signature asks to see it."""
+    return _line(data, end - 1, end, max(region.start, end - sig.before), min(region.end, end + sig.after))
+
+
+def _read(sig: Signature, reader: LineReader, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
+    """What a reader finds on the line around ``end``; nothing on one that is no text."""
+    first, last = _seen(sig, data, region, end)
+    line = bytes(data[first:last]).rstrip()
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return
+    if _CONTROL.search(text):
+        return
+    for value in reader(text, region.path):
+        secret = value.encode()
+        at = line.find(secret) if secret else -1
+        if at >= 0:
+            start = first + at
+            yield Match(start, start + len(secret), start, start + len(secret), first, last)
 
 
 def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> Match:

@@ -55,12 +55,14 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "signatures"
 
 
-def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None) -> Ruleset:
+def load_ruleset(*paths: Path, builtin: bool = False, plugins: bool = False, cache: Path | None = None) -> Ruleset:
     """Reads signatures and compiles them, or loads the compiled database from the cache.
 
     Args:
-        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given.
+        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given
+            and no plugins are asked for.
         builtin: whether to use the built-in signatures as well; one of them gives way to another of its id.
+        plugins: whether to use the plugins of detect-secrets.
         cache: folder for what is kept between runs; the user's cache folder if None.
 
     Raises:
@@ -70,9 +72,9 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
     from scanner.detect.rulefiles import load
 
     kept = Cache(cache or user_cache())
-    loaded = load(*paths or (builtin_folder(),), cache=kept)
+    loaded = load(*(paths if paths or plugins else (builtin_folder(),)), plugins=plugins, cache=kept)
     signatures = loaded.signatures
-    if builtin and paths:
+    if builtin and (paths or plugins):
         own = {sig.id for sig in signatures}
         signatures += tuple(sig for sig in load(builtin_folder(), cache=kept).signatures if sig.id not in own)
     if not signatures:

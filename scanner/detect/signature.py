@@ -5,12 +5,12 @@ secret, and the words a person needs to act on it. This module knows the shape o
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scanner.detect.pair import Pair, read_pair
 from scanner.errors import SignatureError
@@ -119,6 +119,29 @@ class Condition:
         return found != self.negated
 
 
+class LineReader(Protocol):
+    """Code that finds the secrets of a line, for rules that are no pattern: the plugins of another scanner."""
+
+    @property
+    def settings(self) -> str:
+        """Which plugin it is and how it is set, as a baseline has it under ``plugins_used``, in JSON."""
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Names of that scanner's filters that it asks."""
+
+    def __call__(self, line: str, path: str) -> Iterable[str]:
+        """The secrets of one line, each as it stands there.
+
+        Args:
+            line: without its end.
+            path: of the file; empty for metadata.
+
+        Raises:
+            LayerleakError: the code failed.
+        """
+
+
 @dataclass(frozen=True)
 class Signature:
     """One kind of secret.
@@ -151,6 +174,7 @@ class Signature:
         near: bytes from the end of a prefilter's match within which the pattern's may start, for prefilters that
             stand beside the match and not in it; 0 for those that end inside of it.
         excluded: a match is dropped if all conditions of one of these hold.
+        reader: is asked for the secrets of each line that a prefilter matches on, in place of the pattern.
         examples: texts in which the secret must be found, exactly.
         counterexamples: texts in which this signature must find nothing.
     """
@@ -179,6 +203,7 @@ class Signature:
     groups: tuple[int, ...] = ()
     near: int = 0
     excluded: tuple[tuple[Condition, ...], ...] = ()
+    reader: LineReader | None = None
     examples: tuple[Example, ...] = field(default=(), repr=False)
     counterexamples: tuple[Example, ...] = field(default=(), repr=False)
 
@@ -232,7 +257,7 @@ def read_signatures(path: Path, document: Mapping[str, Any]) -> Iterator[Signatu
 
 
 _LISTS = ("prefilter", "keywords", "filters")
-_KNOWN = {item.name for item in fields(Signature)} - {"provider", "origin", "groups", "near", "excluded"}
+_KNOWN = {item.name for item in fields(Signature)} - {"provider", "origin", "groups", "near", "excluded", "reader"}
 
 
 def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
