@@ -1,7 +1,8 @@
-"""Compares what layerleak and other scanners find where the truth is known, and what they report where there is none.
+"""Compares what layerleak and other scanners find where risks are listed, and what they report where there are none.
 
-Two parts: a repository with listed risks, copied onto a layer, and a root file system as a distribution ships it, in
-which nothing is a secret. Programs that read no images get the same files, extracted. See ``--help``.
+Two parts: a repository with listed risks, copied onto a layer, and a root file system as a distribution installs it, in
+which the server's new host keys are the only secrets. Programs that read no images get the same files, extracted. See
+``--help``.
 """
 
 import argparse
@@ -40,7 +41,9 @@ def _programs() -> Iterator[Program]:
     """The programs of the benchmark as they find the most: no limits, each place told, comments not believed."""
     known = {program.key: program for program in programs.PROGRAMS}
     ours = known["layerleak"]
-    yield replace(ours, arguments=("scan", "--no-inline-ignore", "--no-ignore-file", *ours.counted[1:]), forms=("plain",))
+    yield replace(
+        ours, arguments=("scan", "--no-inline-ignore", "--no-ignore-file", *ours.counted[1:]), forms=("plain",)
+    )
     kingfisher = known["kingfisher"]
     every = replace(kingfisher, arguments=("scan", "--no-dedup", *kingfisher.arguments[1:]))
     yield every
@@ -98,7 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     keys = [program.key for program in _programs()]
     parser = argparse.ArgumentParser(prog="accuracy", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument(
-        *("--repo",),
+        "--repo",
         type=Path,
         metavar="FOLDER",
         help=f"repository with known risks, counted by file in its {META}/secrets.csv (Plazmaz/leaky-repo)",
@@ -168,7 +171,7 @@ def _known_risks(repo: Path, runner: Runner, ready: list[Program], scratch: Path
 
 def _clean(rootfs: Path | None, runner: Runner, ready: list[Program], scratch: Path) -> Iterator[str]:
     release, packages = DEBIAN
-    yield "## No secrets: a root file system"
+    yield "## A fresh root file system"
     yield ""
     try:
         tar = rootfs or _debian(runner.work / "trees" / f"{release}.tar", release, packages)
@@ -176,16 +179,17 @@ def _clean(rootfs: Path | None, runner: Runner, ready: list[Program], scratch: P
         yield f"not measured: {error}"
         return
     target = _target(tar, scratch, sampled=True)
+    name = rootfs.name if rootfs else f"{release} with {', '.join(packages)}"
     yield (
-        f"{rootfs.name if rootfs else f'{release} with ' + ', '.join(packages)}: {target.size / tally.GB:.2f} GB of files."
-        f" detect-secrets read {target.share:.1%} of them, every so many of those below 2 MiB; extrapolated by bytes."
+        f"{name}: {target.size / tally.GB:.2f} GB of files. detect-secrets read {target.share:.1%} of them, every so many"
+        " of those below 2 MiB, and is extrapolated by bytes."
     )
     yield ""
     told = []
     for program in ready:
         got = runner.run(program, target, "rootfs")
         share = target.share if program.reads == "sample" else 1.0
-        under = f"{target.sample if program.reads == 'sample' else target.tree}/"
+        under = f"{scratch.name}/{'sample' if program.reads == 'sample' else 'tree'}/"
         if isinstance(got, str):
             yield f"- {program.title}: {got}"
         else:
