@@ -181,8 +181,8 @@ def _clean(rootfs: Path | None, runner: Runner, ready: list[Program], scratch: P
     target = _target(tar, scratch, sampled=True)
     name = rootfs.name if rootfs else f"{release} with {', '.join(packages)}"
     yield (
-        f"{name}: {target.size / tally.GB:.2f} GB of files. detect-secrets read {target.share:.1%} of them, taken evenly"
-        " from those below 2 MiB, and is extrapolated by bytes."
+        f"{name}: {target.size / tally.GB:.2f} GB of files. detect-secrets read {target.share:.1%} of them, taken"
+        " evenly from those below 2 MiB, and is extrapolated by bytes."
     )
     yield ""
     told = []
