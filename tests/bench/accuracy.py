@@ -117,6 +117,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.repo and not (options.repo / META / "secrets.csv").is_file():
         parser.error(f"--repo: {options.repo / META / 'secrets.csv'} is missing")
+    if options.rootfs and not (options.rootfs.is_file() and tarfile.is_tarfile(options.rootfs)):
+        parser.error(f"--rootfs: {options.rootfs} is no tar")
     if options.only_repo and not options.repo:
         parser.error("--only-repo needs --repo")
     return options
