@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SAMPLE ?= sample_images/deleted/image.tar.gz
 BENCH ?= --size small
+ACCURACY ?=
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -52,6 +53,10 @@ samples: setup ## Rebuild the sample images with real builders (root, Linux; see
 .PHONY: bench
 bench: setup ## Measure speed, memory and findings beside other scanners (BENCH="--size full" for 2 GB)
 	$(BIN)/python tests/bench/run.py $(BENCH)
+
+.PHONY: accuracy
+accuracy: setup ## Compare findings and false reports beside other scanners (ACCURACY="--repo FOLDER" with known risks)
+	$(BIN)/python tests/bench/accuracy.py $(ACCURACY)
 
 .PHONY: scaling
 scaling: setup ## Show that the cost of a scan grows in proportion to what is scanned

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """Which signatures to use: those of the paths, the built-in ones if there are none or they are asked for too."""
+    """Which signatures to use: of the paths and detect-secrets' plugins; the built-in ones if neither, or if asked."""
 
     paths: tuple[Path, ...]
     with_builtin: bool
+    plugins: bool = False
 
 
 class Exit(IntEnum):
@@ -59,12 +60,19 @@ def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="PATH",
         type=click.Path(exists=True, path_type=Path),
         help="File or folder of signatures to use instead of the built-in ones: layerleak's own, or rules of Gitleaks, "
-        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog; may be given again.",
+        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog, or plugins of detect-secrets: a .py file, which is "
+        "executed, or a baseline that lists them; may be given again.",
     )
-    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well as those of --signatures.")
+    @click.option(
+        "--detect-secrets-plugins",
+        "plugins",
+        is_flag=True,
+        help="Use the plugins that come with detect-secrets instead of the built-in signatures.",
+    )
+    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well.")
     @wraps(command)
-    def chosen(*arguments: Any, paths: tuple[Path, ...], with_builtin: bool, **options: Any) -> None:
-        command(*arguments, chosen=Chosen(paths, with_builtin), **options)
+    def chosen(*arguments: Any, paths: tuple[Path, ...], with_builtin: bool, plugins: bool, **options: Any) -> None:
+        command(*arguments, chosen=Chosen(paths, with_builtin, plugins), **options)
 
     return chosen
 
@@ -131,7 +139,13 @@ def cli() -> None:
     help="Targets, one on each line, from a file; - is stdin; may be given again.",
 )
 @click.option("--all-local", is_flag=True, help="Scan every image that the local engine has.")
-@click.option("--format", "form", default="table", metavar="FORMAT", help="table (default) or json.")
+@click.option(
+    "--format",
+    "form",
+    default="table",
+    metavar="FORMAT",
+    help="table (default), json, or baseline (of detect-secrets).",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
 @click.option(
     "--fail-on",
@@ -153,6 +167,21 @@ def cli() -> None:
     help="Rules for what to ignore; by default .layerleakignore of the current folder; may be given again.",
 )
 @click.option("--no-ignore-file", is_flag=True, help="Read no such rules.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Baseline of detect-secrets: what it lists does not count, unless an audit says that it is a secret; may be "
+    "given again.",
+)
+@click.option(
+    "--detect-secrets-audit",
+    "audit",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a baseline for `detect-secrets audit` into a new folder, and with it the files that secrets are in.",
+)
 @click.option("--no-inline-ignore", is_flag=True, help="Count also what a comment in the image marks as no secret.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
@@ -172,6 +201,8 @@ def scan(
     check_diff_ids: bool,
     ignore_files: tuple[Path, ...],
     no_ignore_file: bool,
+    baselines: tuple[Path, ...],
+    audit: Path | None,
     no_inline_ignore: bool,
     jobs: int | None,
     profiled: bool,
@@ -195,7 +226,9 @@ def scan(
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
     if ignore_files and no_ignore_file:
         raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
-    ignoring = _ignoring(() if no_ignore_file else ignore_files or None, marks=not no_inline_ignore)
+    ignoring = _ignoring(() if no_ignore_file else ignore_files or None, baselines, marks=not no_inline_ignore)
+    if audit is not None:
+        _prepare(audit)
     profile = Profile() if profiled else None
     targets = (*targets, *_listed(lists), *(_local_images() if all_local else ()))
     if not targets:
@@ -203,6 +236,8 @@ def scan(
     report = _scan_all(targets, chosen, ignoring, places, progress, jobs, profile, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
+    if audit is not None:
+        _extract(report, audit, places)
     if profile is not None:
         click.echo("\n".join(profile.lines()), err=True)
     sys.exit(_exit_code(report, None if no_fail else fail_on))
@@ -277,12 +312,14 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "prefilter": "  ".join(sig.prefilter),
             "near": f"starts within {sig.near} bytes of it" if sig.near else "",
             "pattern": sig.pattern,
+            "plugin": sig.reader.settings if sig.reader else "",
             "keywords": ", ".join(sig.keywords),
             "entropy": sig.entropy or "",
             "filters": ", ".join(sig.filters),
             "paths": sig.paths,
             "from": f"a {sig.origin} rule" if sig.origin else "",
             "proof": sig.proof,
+            "belongs to": ", ".join(pair.name for pair in sig.pairs),
             "rotate": sig.remediation,
         }
         for label, value in rows.items():
@@ -333,7 +370,7 @@ def _ruleset(chosen: Chosen) -> "Ruleset":
     from scanner.detect.ruleset import load_ruleset
 
     try:
-        ruleset = load_ruleset(*chosen.paths, builtin=chosen.with_builtin)
+        ruleset = load_ruleset(*chosen.paths, builtin=chosen.with_builtin, plugins=chosen.plugins)
     except SignatureError as error:
         _usage(error)
     for line in _unhonoured(ruleset):
@@ -350,10 +387,11 @@ def _unhonoured(ruleset: "Ruleset") -> Iterator[str]:
         yield f"{path}: {f'rule {rule!r}: ' if rule else ''}{'; '.join(dict.fromkeys(reasons))}"
 
 
-def _ignoring(files: tuple[Path, ...] | None, *, marks: bool) -> "Ignoring":
-    """What to ignore, by these files; by the one in the current folder, if it is there, for None."""
+def _ignoring(files: tuple[Path, ...] | None, baselines: tuple[Path, ...], *, marks: bool) -> "Ignoring":
+    """What to ignore, by these files and baselines; by the file in the current folder, if it is there, for None."""
     from datetime import date
 
+    from scanner.trace.baseline import load_known
     from scanner.trace.ignore import Ignoring
     from scanner.trace.ignore_file import NAME, load_rules
 
@@ -361,12 +399,35 @@ def _ignoring(files: tuple[Path, ...] | None, *, marks: bool) -> "Ignoring":
         files = (Path(NAME),) if os.path.lexists(NAME) else ()
     try:
         rules = tuple(rule for path in files for rule in load_rules(path, date.today()))
+        known = tuple(entry for path in baselines for entry in load_known(path))
     except LayerleakError as error:
         _usage(error)
     for rule in rules:
         if rule.expired:
             _complain(f"{rule.source}: rule {rule.number} expired on {rule.expires} and ignores nothing: {rule.reason}")
-    return Ignoring(rules, marks=marks)
+    return Ignoring(rules, marks=marks, known=known)
+
+
+def _prepare(folder: Path) -> None:
+    from scanner.extract import prepare
+
+    try:
+        prepare(folder)
+    except LayerleakError as error:
+        _usage(error)
+
+
+def _extract(report: "ScanReport", folder: Path, places: "Places") -> None:
+    from scanner.extract import BASELINE, extract
+
+    try:
+        count = extract(report, folder, places)
+    except LayerleakError as error:
+        _usage(error)
+    except Exception as error:
+        _complain(f"internal error in copying the files, please report it: {_where(error)}")
+        sys.exit(Exit.UNREADABLE)
+    _complain(f"{count} entries to audit, with their secrets: cd {folder} && detect-secrets audit {BASELINE}")
 
 
 def _usage(error: LayerleakError) -> NoReturn:
@@ -416,7 +477,7 @@ def _scan_all(
                 failures.append((target, f"internal error, please report it: {_where(error)}"))
     for target, reason in failures:
         _complain(f"{target}: {reason}")
-    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures), ignoring.rules)
+    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures), ignoring.rules, ignoring.known)
 
 
 def _where(error: BaseException) -> str:
@@ -514,8 +575,7 @@ def _exit_code(report: "ScanReport", fail_on: str | None) -> Exit:
         from scanner.detect.signature import Severity
 
         least = Severity[fail_on.upper()]
-        found = (finding for image in report.images for finding in image.findings)
-        if any(finding.severity >= least and not finding.downgraded for finding in found):
+        if any(finding.severity >= least for image in report.images for finding in image.counted):
             return Exit.SECRETS
     if report.failures:
         return Exit.UNREADABLE

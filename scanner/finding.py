@@ -88,6 +88,32 @@ class Occurrence:
     via: str | None = None
     mark: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The place as a path: of the file with nested members, or of the field under its document's kind."""
+        if self.field is not None:
+            return f"{self.document}{self.field}"
+        return "!".join((self.path or "", *self.inner))
+
+
+@dataclass(frozen=True)
+class Partner:
+    """The other half of a pair: what a secret belongs to.
+
+    Attributes:
+        name: what it is: ``access key id``, ``client id``.
+        value: itself.
+        public: whether it only names the credential, so that it may be shown.
+        proof: what could be proven of it offline, or None.
+        fingerprint: of the finding it is as well, or None for what is no finding by itself.
+    """
+
+    name: str
+    value: bytes = field(repr=False)
+    public: bool
+    proof: str | None = None
+    fingerprint: str | None = None
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -104,6 +130,8 @@ class Finding:
         introduced_by: the instruction through which it entered, or None.
         occurrences: at least one.
         spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
+        partners: what it belongs to.
+        part_of: fingerprints of the secrets that it only names; it counts with one of those, see `ImageReport.counted`.
     """
 
     signature: Signature
@@ -116,6 +144,14 @@ class Finding:
     introduced_by: Instruction | None
     occurrences: tuple[Occurrence, ...]
     spellings: tuple[bytes, ...] = field(default=(), repr=False)
+    partners: tuple[Partner, ...] = ()
+    part_of: tuple[str, ...] = ()
+
+    @property
+    def sha1(self) -> tuple[str, ...]:
+        """SHA-1 of the secret, by which baselines of detect-secrets know it; of other spellings; of `on_a_line`."""
+        spelled = (self.secret, *self.spellings)
+        return tuple(_sha1(each) for each in (*spelled, *(on_a_line(each).encode() for each in spelled)))
 
     @property
     def redacted(self) -> str:
@@ -150,6 +186,25 @@ class Rule:
     image: str | None = None
     expires: date | None = None
     expired: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """An entry of a detect-secrets baseline: a value that is known to be in a file.
+
+    Attributes:
+        source: the baseline, as the user named it.
+        number: which entry of it, from 1.
+        file: the file's path.
+        sha1: of the value. Weak values can be guessed from it, so a report does not show it.
+        secret: what an audit said it is, or None.
+    """
+
+    source: str
+    number: int
+    file: str
+    sha1: str = field(repr=False)
+    secret: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +326,18 @@ class ImageReport:
     ignored: tuple[Ignored, ...] = ()
 
     @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that count, each pair as one: not what is downgraded, nor an id whose secret counts."""
+        whole = {finding.fingerprint for finding in self.findings if not finding.downgraded}
+        return tuple(f for f in self.findings if not f.downgraded and whole.isdisjoint(f.part_of))
+
+    @property
+    def joined(self) -> tuple[Finding, ...]:
+        """The findings that would count if they were not the ids of others that do."""
+        counted = set(map(id, self.counted))
+        return tuple(f for f in self.findings if not f.downgraded and id(f) not in counted)
+
+    @property
     def name(self) -> str:
         """What to call it in one word: its first reference, else where it was found."""
         return self.references[0] if self.references else self.target
@@ -286,6 +353,7 @@ class ScanReport:
         images: one for each image of each target that could be read.
         failures: for each target that could not be read, its name and the reason.
         rules: the rules of all ignore files that were read.
+        known: the entries of all baselines that were read.
     """
 
     version: str
@@ -293,11 +361,22 @@ class ScanReport:
     images: tuple[ImageReport, ...]
     failures: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
+    known: tuple[Known, ...] = ()
 
 
 def fingerprint(canonical: bytes, key: bytes) -> str:
     """Names a secret without giving it away: HMAC-SHA-256 under ``key``, its first 128 bits in hex."""
     return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:32]
+
+
+def on_a_line(secret: bytes) -> str:
+    """A word for a secret that cannot stand on a line as it is, such as a key of many: for baselines and audits."""
+    start = re.sub(rb"[^A-Za-z0-9]+", b"_", secret[:32]).decode()
+    return f"{start}_{_sha1(secret)[:16]}"
+
+
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")

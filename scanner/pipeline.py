@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
 from scanner.hits import FileHit, LayerScan
 from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
@@ -186,7 +187,7 @@ class Pipeline:
             self._changed.notify_all()
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
-        hits = list(_file_hits(block, matcher))
+        hits = list(_file_hits(block, matcher, self._ruleset))
         if hits:
             with self._changed:
                 work.hits[number] = hits
@@ -229,13 +230,14 @@ def _tell(profile: Profile, layer: Layer) -> None:
     profile.add("walk", layer.seconds["walk"], layer.bytes)
 
 
-def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
+def _file_hits(block: Block, matcher: Matcher, ruleset: Ruleset) -> Iterator[FileHit]:
     ends = matcher.find(block.data)
     if not ends:
         return
     lines, spans = Lines(block), block.spans
     contents: dict[int, Content] = {}
-    for hit in matcher.confirm(block.data, spans, ends, block.low, block.high):
+    hits = matcher.confirm(block.data, spans, ends, block.low, block.high)
+    for hit in paired(ruleset, hits, block.data, spans):
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         member = span.member

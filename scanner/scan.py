@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scanner.contents import complete
 from scanner.detect.matcher import Matcher
+from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
 from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, ScanReport
@@ -21,6 +22,7 @@ from scanner.key import fingerprint_key
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
+from scanner.trace.baseline import load_known
 from scanner.trace.findings import findings, untold_links
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
@@ -105,7 +107,7 @@ class Scanner:
         # An index belongs to every image it names, and is laid out and matched once.
         for document in documents:
             if document not in known:
-                known[document] = tuple(_field_hits(document, matcher))
+                known[document] = tuple(_field_hits(document, matcher, self.ruleset))
         fields = tuple(hit for document in documents for hit in known[document])
         scan = ImageScan(target, image, layers, fields)
         attribution = Attribution(image)
@@ -135,10 +137,11 @@ class Scanner:
         )
 
 
-def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
+def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Iterator[FieldHit]:
     text = lay_out(document)
     counted = line = 0  # of a decoded field: as far as its lines were counted, from hit to hit
-    for hit in matcher.scan(text.data, text.regions):
+    hits = matcher.scan(text.data, text.regions)
+    for hit in paired(ruleset, hits, text.data, text.regions, text.scopes):
         place = text.place(hit.start)
         if place.decoded:
             start = hit.start - place.offset
@@ -190,6 +193,7 @@ def scan_image(
     jobs: int | None = None,
     check_diff_ids: bool = False,
     ignore_files: tuple[Path, ...] = (),
+    baselines: tuple[Path, ...] = (),
     inline_ignore: bool = True,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
@@ -203,6 +207,7 @@ def scan_image(
         jobs: how many threads to use; as many as there are cores if None.
         check_diff_ids: whether to check also the diff_ids of compressed layers whose digest is checked.
         ignore_files: with rules for what does not count.
+        baselines: of detect-secrets; what they list does not count, unless an audit says that it is a secret.
         inline_ignore: whether what a comment in the image marks as no secret does not count either.
 
     Returns:
@@ -212,9 +217,10 @@ def scan_image(
         TargetError: the target cannot be read, or holds no image.
         SignatureError: a signature file is malformed.
         SettingError: the user's key is none.
-        IgnoreError: an ignore file cannot be read, or a rule in it is malformed.
+        IgnoreError: an ignore file or a baseline cannot be read, or a rule in it is malformed.
     """
     rules = tuple(rule for path in ignore_files for rule in load_rules(path, date.today()))
+    known = tuple(entry for path in baselines for entry in load_known(path))
     ruleset = load_ruleset(*signatures)
     key = key or fingerprint_key() or secrets.token_bytes(32)
     scanner = Scanner(
@@ -223,9 +229,9 @@ def scan_image(
         progress,
         jobs or default_jobs(),
         check_diff_ids=check_diff_ids,
-        ignoring=Ignoring(rules, marks=inline_ignore),
+        ignoring=Ignoring(rules, marks=inline_ignore, known=known),
     )
-    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules)
+    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules, known=known)
 
 
 def _version() -> str:

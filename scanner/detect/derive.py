@@ -90,7 +90,22 @@ def anchor(tree: Any) -> Anchor | None:
     Args:
         tree: of a pattern on bytes, from `expression.parse`.
     """
-    part = _Reader(tree, _strength).sequence(tree, tree.state.flags)
+    return _anchored(tree, _strength)
+
+
+def rare(tree: Any) -> Anchor | None:
+    """The best prefilter of a pattern that is sure of no literal: classes in a row that little else matches.
+
+    Such as 40 hexadecimal digits. It costs more than a literal; its strength says nothing.
+
+    Args:
+        tree: as for `anchor`.
+    """
+    return _anchored(tree, _rarity)
+
+
+def _anchored(tree: Any, judge: "_Judge") -> Anchor | None:
+    part = _Reader(tree, judge).sequence(tree, tree.state.flags)
     if part.cover is None:
         return None
     prefilter = tuple(dict.fromkeys(_written(run) for run in part.cover.runs))
@@ -269,6 +284,12 @@ def _strength(run: _Run) -> tuple[int, int, int]:
     while tail < len(run) and tail - last < _TAIL and len(run[tail]) < 128:
         tail += 1
     return best, first, tail
+
+
+def _rarity(run: _Run) -> tuple[int, int, int]:
+    """The whole of a run, if random bytes are it less often than once in 2 to the 48th; the rarer the better."""
+    bits = sum(8 - math.log2(len(chars)) for chars in run if chars)
+    return (int(bits // 24), 0, len(run)) if bits >= 48 else (0, 0, 0)
 
 
 def _is_letter(chars: frozenset[int]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.matcher import Hit, Match, Matcher, Whole, around, candidate, judge, keyword, matches, rejecting
+from scanner.detect.pairing import paired
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
@@ -20,8 +21,9 @@ class Step:
     """One question and its answer.
 
     Attributes:
-        name: what is asked: ``prefilter``, ``pattern``, ``paths``, ``keywords``, ``entropy``, ``public``,
-            ``filter NAME``, ``proof``, ``claimed`` or ``marked``; ``keyword`` where the prefilter does not match.
+        name: what is asked: ``prefilter``, ``pattern`` or ``plugin``, ``paths``, ``keywords``, ``entropy``, ``public``,
+            ``filter NAME``, ``proof``, ``claimed``, ``belongs to`` or ``marked``; ``keyword`` where the prefilter
+            does not match.
         passed: whether the answer lets the value through; None where it decides nothing.
         told: the answer in words; holds no secret.
         secret: the value it is about, for the step that found it. Never print it unasked.
@@ -67,7 +69,7 @@ def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanati
     region = Whole(len(text), path)
     matcher = Matcher(ruleset)
     raw = matcher.find(text)
-    hits = matcher.confirm(text, [region], raw, 0, None)
+    hits = paired(ruleset, matcher.confirm(text, [region], raw, 0, None), text, [region])
     ends: dict[int, list[int]] = {}
     for number, end in raw:
         ends.setdefault(ruleset.owners[number], []).append(end)
@@ -104,6 +106,8 @@ def _touched(text: bytes, end: int) -> Step:
 
 def _unmatched(sig: Signature, text: bytes) -> Step:
     """What is said of a pattern that does not match where the prefilter did."""
+    if sig.reader:
+        return Step("plugin", False, "finds nothing on the line around it")
     if sig.regex.search(text, 0, _ALONE):
         return Step("pattern", False, f"matches only with more than {sig.before} bytes before or {sig.after} behind")
     return Step("pattern", False, "does not match around it")
@@ -113,7 +117,7 @@ def _untouched(sig: Signature, text: bytes) -> Iterator[Explanation]:
     """What is said of a signature whose prefilter does not match."""
     lower = text.lower()
     word = next((word for word in sig.keyword_bytes if word in lower), None)
-    match = sig.regex.search(text, 0, _ALONE)
+    match = None if sig.reader else sig.regex.search(text, 0, _ALONE)
     if word is None and match is None:
         return
     missed = Step("prefilter", False, f"matches nowhere: {'  '.join(sig.prefilter)}")
@@ -126,7 +130,7 @@ def _questions(sig: Signature, text: bytes, region: Whole, match: Match, hits: l
     """All that is asked of a match."""
     start, end = match.start_of_secret, match.end_of_secret
     secret = text[start:end]
-    yield Step("pattern", True, f"matches at {_at(text, start)}", secret)
+    yield Step("plugin" if sig.reader else "pattern", True, f"matches at {_at(text, start)}", secret)
     if sig.paths:
         fits = bool(region.path and sig.path_regex.search(region.path))
         yield Step("paths", fits, f"{region.path or 'no path'} {'matches' if fits else 'does not match'} {sig.paths}")
@@ -173,12 +177,26 @@ def _outcome(sig: Signature, text: bytes, region: Whole, match: Match, hits: lis
     if hit is None or (sig.paths and not (region.path and sig.path_regex.search(region.path))):
         return
     claims = [other for other in hits if other.start < hit.end and hit.start < other.end]
-    if any(other.signature is sig for other in claims):
+    own = next((other for other in claims if other.signature is sig), None)
+    if own is not None:
         yield Step("claimed", True, "no other signature has a better claim to these bytes")
+        yield from _belongings(sig, own)
     else:
         yield Step("claimed", False, f"{', '.join(other.signature.id for other in claims)} claims these bytes")
     if hit.mark:
         yield Step("marked", None, f"a comment asks to ignore it: {hit.mark}")
+
+
+def _belongings(sig: Signature, hit: Hit) -> Iterator[Step]:
+    """What the signature looks for beside its secret, and whether it is there."""
+    for pair in sig.pairs:
+        mate = next((mate for mate in hit.mates if mate.name == pair.name), None)
+        if mate is None:
+            yield Step("belongs to", None, f"no {pair.name} within {pair.within} bytes")
+        else:
+            proof = f" ({mate.proof})" if mate.proof else ""
+            value = mate.value.decode("utf-8", "backslashreplace") if mate.public else "that is a secret too"
+            yield Step("belongs to", None, f"{pair.name} {value}{proof}")
 
 
 def _at(text: bytes, offset: int) -> str:

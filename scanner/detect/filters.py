@@ -63,7 +63,7 @@ _NAME = re.compile(
 )
 _SETTINGS = re.compile(
     r"""(?:^|/)(?:\.env[^/]*|[._]netrc|netrc|\.?pgpass|\.git-credentials|\.npmrc|\.pypirc|\.htpasswd|[^/]*\.(?:env|tfvars|properties|ini|cfg|cnf|conf)|credentials[^/]*|secrets?\.[^/]*
-      | wp-config[^/]*|settings\.py|(?:docker-)?compose[^/]*\.ya?ml|(?:application|database|values)[^/]*\.ya?ml
+      | wp-config[^/]*|settings\.py|(?:docker-)?compose[^/]*\.ya?ml|(?:application|database|mongoid|values)[^/]*\.ya?ml
       | appsettings[^/]*\.json|local\.settings\.json|config\.(?:php|json|ya?ml|toml)|\.(?:bash|zsh)[^/]*|\.profile)$""",
     re.IGNORECASE | re.VERBOSE,
 )

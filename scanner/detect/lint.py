@@ -6,11 +6,13 @@ sample, against a reference that is measured beside it. Nothing here knows files
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import hyperscan
 
 from scanner.detect import backtracking, expression
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
+from scanner.detect.pair import WITHIN
 from scanner.detect.selftest import Failure
 from scanner.detect.signature import Signature
 from scanner.detect.speed import Company
@@ -57,7 +59,7 @@ def lint(signatures: Iterable[Signature]) -> Iterator[Failure]:
     company = Company()
     sound: list[tuple[Signature, str]] = []
     for sig in signatures:
-        for text, reason in (*_window(sig), *_pattern(sig)):
+        for text, reason in (*_window(sig), *_pattern(sig), *_pairs(sig)):
             yield Failure(sig.id, text, reason)
         if not sig.prefilter:
             yield Failure(sig.id, "", "has no prefilter; give one that ends inside every match")
@@ -144,8 +146,25 @@ def _run(sound: Sequence[tuple[Signature, str]], company: Company) -> Iterator[F
                     )
 
 
+def _pairs(sig: Signature) -> Iterator[tuple[str, str]]:
+    """What is wrong with what is looked for beside a secret."""
+    for pair in sig.pairs:
+        if not 0 < pair.within <= WITHIN:
+            yield f"within = {pair.within}", f"what is further away than {WITHIN} bytes belongs to something else"
+        if not pair.value:
+            continue
+        if expression.can_be_empty(expression.parse(pair.value.encode())):
+            yield pair.value, "matches nothing at all; ask for at least one character"
+            continue
+        slow = _slow(replace(sig, pattern=pair.pattern, before=pair.within, after=pair.within))
+        if slow is not None:
+            yield pair.pattern, slow
+
+
 def _pattern(sig: Signature) -> Iterator[tuple[str, str]]:
     """What is wrong with a pattern."""
+    if sig.reader:  # stands in its place
+        return
     try:
         tree = expression.parse(sig.pattern.encode())
         names = sig.regex.groupindex
@@ -156,13 +175,17 @@ def _pattern(sig: Signature) -> Iterator[tuple[str, str]]:
         yield sig.pattern, "matches nothing at all; ask for at least one character"
     if "secret" in names and not expression.always_sets(tree, names["secret"]):
         yield sig.pattern, 'has a group "secret" that not every match sets; have one group that all alternatives share'
+    if (slow := _slow(sig)) is not None:
+        yield sig.pattern, slow
+
+
+def _slow(sig: Signature) -> str | None:
+    """What is said of a pattern that backtracks; None for one that does not."""
     slow = backtracking.slowest(sig, MILLISECONDS_A_KB, POWER, FLOOR)
-    if slow is not None:
-        yield (
-            sig.pattern,
-            (
-                f"backtracks: {slow.milliseconds:.0f} ms for {slow.size} bytes of {slow.unit!r}, growing with the "
-                f"{slow.power:.1f}th power of the length; let no two repeats match the same bytes, or make the first "
-                "possessive (`++`)"
-            ),
-        )
+    if slow is None:
+        return None
+    return (
+        f"backtracks: {slow.milliseconds:.0f} ms for {slow.size} bytes of {slow.unit!r}, growing with the "
+        f"{slow.power:.1f}th power of the length; let no two repeats match the same bytes, or make the first "
+        "possessive (`++`)"
+    )

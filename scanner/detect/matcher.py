@@ -13,10 +13,11 @@ from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
+from scanner.detect.pair import Mate
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Confidence, Signature
+from scanner.detect.signature import Confidence, LineReader, Signature
 
 LOOKBEHIND = 4096
 """Bytes before the end of a prefilter's match that a signature may ask to see."""
@@ -26,6 +27,8 @@ LOOKAHEAD = 32768
 
 LINE = 1024
 """Bytes on either side of a match that an exclusion may call its line."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1a]")
 
 _CANONICAL = re.compile(rb"\s|\\[nr]|[\\\"'+,]")
 
@@ -78,6 +81,7 @@ class Hit:
         proof: what was proven offline, or None.
         downgraded: why it is known to be public, or None.
         mark: the comment on its line that asks scanners to look away; empty without one.
+        mates: what stands beside it and belongs to it, once `detect.pairing` has looked.
     """
 
     signature: Signature
@@ -89,6 +93,7 @@ class Hit:
     proof: str | None
     downgraded: str | None
     mark: str = ""
+    mates: tuple[Mate, ...] = ()
 
     @property
     def end(self) -> int:
@@ -202,6 +207,8 @@ class Matcher:
             started = perf_counter() if self._profile else 0.0
             if sig.near:
                 passed[index] = max(done, min(region.end, end + sig.near))  # so far, this search will have looked
+            elif sig.reader:
+                passed[index] = _seen(sig, data, region, end)[1]  # all of it is read at once
             for match in _nearby(sig, data, region, end, done) if sig.near else matches(sig, data, region, end):
                 if sig.near:
                     passed[index] = max(passed[index], match.end)
@@ -245,6 +252,9 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         region: the part of it that ``end`` lies in.
         end: behind the prefilter's match.
     """
+    if sig.reader:
+        yield from _read(sig, sig.reader, data, region, end)
+        return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
         for first, last in string_bounds(data, begin, end):
@@ -275,6 +285,47 @@ def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, d
         if match.start() >= end + sig.near:
             return
         yield _cut(sig, match, 0, begin, stop)
+
+
+def anywhere(sig: Signature, data: bytearray | bytes, region: Region, begin: int, stop: int) -> Iterator[Match]:
+    """Matches of the pattern that start in a stretch of a region, whatever prefilters say.
+
+    Args:
+        sig: whose pattern.
+        data: the block.
+        region: the part of it.
+        begin: where the stretch begins.
+        stop: where it ends.
+    """
+    if sig.paths and not (region.path and sig.path_regex.search(region.path)):
+        return
+    begin, stop = max(region.start, begin), min(region.end, stop)
+    for match in sig.regex.finditer(data, begin, stop):
+        first, last = max(region.start, match.start() - sig.before), min(region.end, match.end() + sig.after)
+        yield _cut(sig, match, 0, first, last)
+
+
+def _seen(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> tuple[int, int]:
+    """Where the line begins and ends that holds the byte before ``end``, as far as the signature asks to see it."""
+    return _line(data, end - 1, end, max(region.start, end - sig.before), min(region.end, end + sig.after))
+
+
+def _read(sig: Signature, reader: LineReader, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
+    """What a reader finds on the line around ``end``; nothing on one that is no text."""
+    first, last = _seen(sig, data, region, end)
+    line = bytes(data[first:last]).rstrip()
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return
+    if _CONTROL.search(text):
+        return
+    for value in reader(text, region.path):
+        secret = value.encode()
+        at = line.find(secret) if secret else -1
+        if at >= 0:
+            start = first + at
+            yield Match(start, start + len(secret), start, start + len(secret), first, last)
 
 
 def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> Match:

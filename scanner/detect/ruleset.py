@@ -2,8 +2,10 @@
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,11 @@ class Ruleset:
     digest: str
     unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
 
+    @cached_property
+    def by_id(self) -> Mapping[str, Signature]:
+        """The signatures by their ids."""
+        return {sig.id: sig for sig in self.signatures}
+
 
 def builtin_folder() -> Path:
     """Where the signatures that come with layerleak are: in the package, or beside it in a checkout."""
@@ -48,12 +55,14 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "signatures"
 
 
-def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None) -> Ruleset:
+def load_ruleset(*paths: Path, builtin: bool = False, plugins: bool = False, cache: Path | None = None) -> Ruleset:
     """Reads signatures and compiles them, or loads the compiled database from the cache.
 
     Args:
-        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given.
+        paths: signature files, rule files of other formats, and folders of them; the built-in ones if none is given
+            and no plugins are asked for.
         builtin: whether to use the built-in signatures as well; one of them gives way to another of its id.
+        plugins: whether to use the plugins of detect-secrets.
         cache: folder for what is kept between runs; the user's cache folder if None.
 
     Raises:
@@ -63,9 +72,9 @@ def load_ruleset(*paths: Path, builtin: bool = False, cache: Path | None = None)
     from scanner.detect.rulefiles import load
 
     kept = Cache(cache or user_cache())
-    loaded = load(*paths or (builtin_folder(),), cache=kept)
+    loaded = load(*(paths if paths or plugins else (builtin_folder(),)), plugins=plugins, cache=kept)
     signatures = loaded.signatures
-    if builtin and paths:
+    if builtin and (paths or plugins):
         own = {sig.id for sig in signatures}
         signatures += tuple(sig for sig in load(builtin_folder(), cache=kept).signatures if sig.id not in own)
     if not signatures:
@@ -97,6 +106,10 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
+    for sig in signatures:
+        for name in (name for pair in sig.pairs for name in pair.signatures):
+            if name not in seen:
+                raise SignatureError(f"signature {sig.id!r}: pairs with {name!r}, which is no signature here")
 
 
 def _database(expressions: list[bytes], owners: list[Signature], cache: Cache) -> Any:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scanner.detect.matcher import Hit, Matcher, Whole
+from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Example, Signature
+from scanner.detect.signature import MATE_CLOSE, MATE_OPEN, Example, Signature
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,14 @@ def check_examples(ruleset: Ruleset) -> Iterator[Failure]:
         if reason := _broken(sig):
             yield Failure(sig.id, sig.pattern, reason)
             continue
+        shown = sum(len(example.mates) for example in sig.examples)
+        if shown < len({pair.name for pair in sig.pairs}) and not sig.origin:
+            yield Failure(sig.id, "", f"its examples do not mark all it is paired with, as {MATE_OPEN}so{MATE_CLOSE}")
         for example in sig.examples:
-            if reason := _missed(sig, example, _scan(matcher, example)):
+            if reason := _missed(sig, example, _scan(matcher, ruleset, example)):
                 yield Failure(sig.id, example.text, reason)
         for example in sig.counterexamples:
-            for hit in _scan(matcher, example):
+            for hit in _scan(matcher, ruleset, example):
                 if hit.signature.id == sig.id and not hit.downgraded:
                     yield Failure(sig.id, example.text, f"a counter-example, but found {hit.secret!r}")
 
@@ -56,15 +60,21 @@ def _broken(sig: Signature) -> str | None:
     return None
 
 
-def _scan(matcher: Matcher, example: Example) -> list[Hit]:
+def _scan(matcher: Matcher, ruleset: Ruleset, example: Example) -> list[Hit]:
     data = example.data
-    return matcher.scan(data, [Whole(len(data), example.path)])
+    regions = [Whole(len(data), example.path)]
+    return paired(ruleset, matcher.scan(data, regions), data, regions)
 
 
 def _missed(sig: Signature, example: Example, hits: list[Hit]) -> str | None:
     found = {(hit.signature.id, hit.secret.decode(example.encoding, "replace")): hit for hit in hits}
     if (hit := found.get((sig.id, example.secret))) is not None:
-        return None if hit.confidence == sig.confidence else f"found, but its proof fails: {hit.proof}"
+        if hit.confidence != sig.confidence:
+            return f"found, but its proof fails: {hit.proof}"
+        mates = tuple(mate.value.decode(example.encoding, "replace") for mate in hit.mates)
+        if lost := [mate for mate in example.mates if mate not in mates]:
+            return f"expected {', '.join(lost)} to belong to it, found {', '.join(mates) or 'nothing'}"
+        return None
     if sig.origin and any(example.secret in secret or secret in example.secret for _, secret in found):
         return None  # rules that were written apart overlap, and the one that says most of the bytes has them
     return f"expected {example.secret!r} by {sig.id}, found {list(found)}"

@@ -5,17 +5,21 @@ secret, and the words a person needs to act on it. This module knows the shape o
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from scanner.detect.pair import Pair, read_pair
 from scanner.errors import SignatureError
 
 OPEN, CLOSE = "«", "»"
 """In an example, the secret stands between these two characters."""
+
+MATE_OPEN, MATE_CLOSE = "\u2039", "\u203a"
+"""In an example, what belongs to the secret stands between these: single guillemets."""
 
 
 class Severity(IntEnum):
@@ -65,6 +69,7 @@ class Example:
     Attributes:
         text: the text as it would stand in a file, without markers.
         secret: what must be cut out of it; empty for a counter-example.
+        mates: what must be found beside it, as text, each; nothing is asked if there is none.
         path: the path of the file it stands in, for signatures that ask for one.
         encoding: of the text; ``latin-1`` where it stands for bytes that are no text.
     """
@@ -73,6 +78,7 @@ class Example:
     secret: str = ""
     path: str = ""
     encoding: str = "utf-8"
+    mates: tuple[str, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -113,6 +119,29 @@ class Condition:
         return found != self.negated
 
 
+class LineReader(Protocol):
+    """Code that finds the secrets of a line, for rules that are no pattern: the plugins of another scanner."""
+
+    @property
+    def settings(self) -> str:
+        """Which plugin it is and how it is set, as a baseline has it under ``plugins_used``, in JSON."""
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Names of that scanner's filters that it asks."""
+
+    def __call__(self, line: str, path: str) -> Iterable[str]:
+        """The secrets of one line, each as it stands there.
+
+        Args:
+            line: without its end.
+            path: of the file; empty for metadata.
+
+        Raises:
+            LayerleakError: the code failed.
+        """
+
+
 @dataclass(frozen=True)
 class Signature:
     """One kind of secret.
@@ -135,6 +164,9 @@ class Signature:
         filters: names of the filters in ``detect.filters`` that may reject the secret.
         proof: name of the offline proof in ``detect.proof``.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
+        pairs: what stands beside the secret and belongs to it.
+        identifier: whether the value only names a credential: beside the secret it belongs to it is shown, and does
+            not count as a finding of its own.
         generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
         origin: the kind of rule file it was read from; empty for layerleak's own, which alone can be checked for all
             that `Signature` asks. What follows is only found in rules of other origin.
@@ -142,6 +174,7 @@ class Signature:
         near: bytes from the end of a prefilter's match within which the pattern's may start, for prefilters that
             stand beside the match and not in it; 0 for those that end inside of it.
         excluded: a match is dropped if all conditions of one of these hold.
+        reader: is asked for the secrets of each line that a prefilter matches on, in place of the pattern.
         examples: texts in which the secret must be found, exactly.
         counterexamples: texts in which this signature must find nothing.
     """
@@ -163,11 +196,14 @@ class Signature:
     filters: tuple[str, ...] = ("placeholder",)
     proof: str = ""
     form: str = ""
+    pairs: tuple[Pair, ...] = ()
+    identifier: bool = False
     generic: bool = False
     origin: str = ""
     groups: tuple[int, ...] = ()
     near: int = 0
     excluded: tuple[tuple[Condition, ...], ...] = ()
+    reader: LineReader | None = None
     examples: tuple[Example, ...] = field(default=(), repr=False)
     counterexamples: tuple[Example, ...] = field(default=(), repr=False)
 
@@ -221,7 +257,7 @@ def read_signatures(path: Path, document: Mapping[str, Any]) -> Iterator[Signatu
 
 
 _LISTS = ("prefilter", "keywords", "filters")
-_KNOWN = {item.name for item in fields(Signature)} - {"provider", "origin", "groups", "near", "excluded"}
+_KNOWN = {item.name for item in fields(Signature)} - {"provider", "origin", "groups", "near", "excluded", "reader"}
 
 
 def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
@@ -234,6 +270,7 @@ def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
         if name in values:
             value = values[name]
             values[name] = (value,) if isinstance(value, str) else tuple(value)
+    values["pairs"] = tuple(read_pair(pair) for pair in values.get("pairs", ()))
     path = values.pop("example_path", "")
     values["examples"] = (
         *(_example(text, path) for text in values.get("examples", ())),
@@ -246,12 +283,16 @@ def _signature(table: Mapping[str, Any], provider: Provider) -> Signature:
     return Signature(provider=provider, **values)
 
 
+_MATE = re.compile(f"{MATE_OPEN}([^{MATE_CLOSE}]+){MATE_CLOSE}")
+
+
 def _example(marked: str, path: str) -> Example:
-    before, opened, rest = marked.partition(OPEN)
+    mates = tuple(_MATE.findall(marked))
+    before, opened, rest = _MATE.sub(r"\1", marked).partition(OPEN)
     secret, closed, after = rest.partition(CLOSE)
     if not (opened and closed and secret):
         raise ValueError(f"an example must mark its secret as {OPEN}secret{CLOSE}")
-    return Example(before + secret + after, secret, path)
+    return Example(before + secret + after, secret, path, mates=mates)
 
 
 def _binary(written: Example) -> Example:

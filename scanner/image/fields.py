@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import groupby
 from typing import Any
 
 from scanner.image.oci import Document
@@ -114,10 +115,13 @@ class Text:
     Attributes:
         data: all fields, divided by newlines.
         regions: where each is.
+        scopes: for each, from where to where those lie that stand beside it: elements of the same array, members of
+            the same object, and all entries of the history.
     """
 
     data: bytes
     regions: tuple[TextRegion, ...]
+    scopes: tuple[tuple[int, int], ...]
     _starts: tuple[int, ...]
     _pointers: tuple[tuple[str, bool, int], ...]  # with the length of the key before the string
 
@@ -147,6 +151,7 @@ def lay_out(document: Document) -> Text:
     regions: list[TextRegion] = []
     starts: list[int] = []
     pointers: list[tuple[str, bool, int]] = []
+    parents: list[str] = []
     for pieces in _pieces(document.value, "", "", 0):
         start = len(data)
         for pointer, lead, text, decoded in pieces:
@@ -155,8 +160,19 @@ def lay_out(document: Document) -> Text:
             data += lead + text + b" "
         del data[-1:]
         regions.append(TextRegion(start, len(data)))
+        parents.append(_HISTORY if pieces[0][0].startswith(_HISTORY) else pieces[0][0].rpartition("/")[0])
         data += b"\n"
-    return Text(bytes(data), tuple(regions), tuple(starts), tuple(pointers))
+    return Text(bytes(data), tuple(regions), tuple(_scopes(regions, parents)), tuple(starts), tuple(pointers))
+
+
+_HISTORY = "/history/"
+
+
+def _scopes(regions: list[TextRegion], parents: list[str]) -> Iterator[tuple[int, int]]:
+    """For each region, the extent of the run of regions of the same parent that it lies in."""
+    for _, run in groupby(zip(parents, regions, strict=True), key=lambda item: item[0]):
+        beside = [region for _, region in run]
+        yield from ((beside[0].start, beside[-1].end) for _ in beside)
 
 
 _Piece = tuple[str, bytes, bytes, bool]  # pointer, what stands before it, its text, whether it was base64

@@ -43,5 +43,6 @@ def _from_module(name: str) -> Writer:
 WRITERS: Mapping[str, Writer] = {
     "table": _from_module("table"),
     "json": _from_module("json_report"),
+    "baseline": _from_module("baseline"),
 }
 """The formats by the names that ``--format`` takes."""

@@ -65,6 +65,7 @@ class _Story:
     def __init__(self, page: Page, words: Words, image: ImageReport, *, beside: bool) -> None:
         self.page, self.words, self.image, self.beside = page, words, image, beside
         self.base = {layer.index for layer in image.layers if layer.origin == "base"}
+        self.joined = {finding.fingerprint for finding in image.joined}
         self.told: set[int] = set()  # positions of the findings that were put under some line
 
     def tell(self) -> None:
@@ -129,7 +130,11 @@ class _Story:
                 yield finding, here
 
     def _findings(self, leaks: Iterable[_Leak]) -> None:
+        leaks = tuple(leaks)
+        here = {finding.fingerprint for finding, _ in leaks}
         for finding, places in leaks:
+            if finding.fingerprint in self.joined and not here.isdisjoint(finding.part_of):
+                continue  # told with its secret
             where = ""
             if places:
                 removal = self.words.removal(places[0])
@@ -137,7 +142,8 @@ class _Story:
             if len(places) > 1:
                 where += f" and {plural(len(places) - 1, 'more place')}"
             reason = f"  downgraded: {self.words.say(finding.downgraded)}" if finding.downgraded else ""
-            told = f"  {finding.signature.name}  {self.words.secret(finding)}{where}{reason}"
+            pair = "".join(f", belongs to {self.words.partner(partner)}" for partner in finding.partners)
+            told = f"  {finding.signature.name}  {self.words.secret(finding)}{pair}{where}{reason}"
             self.page.line(text(severity_text(finding.severity), told), indent=5, hang=7)
 
 

@@ -19,13 +19,14 @@ from scanner.finding import (
     LayerReport,
     Mark,
     Occurrence,
+    Partner,
     Rule,
     ScanReport,
 )
 from scanner.report import Options
 from scanner.report.summary import Summary, summarize
 from scanner.report.text import is_digest
-from scanner.report.words import redactor_of, secret_text
+from scanner.report.words import partner_text, redactor_of, secret_text
 
 SCHEMA = "layerleak/report/1"
 """The value of ``schema``."""
@@ -67,6 +68,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "leaking": summary.leaking,
         "findings": summary.findings,
         "secrets": summary.secrets,
+        "joined": summary.joined,
         "downgraded": summary.downgraded,
         "ignored": summary.ignored,
         "ignored_by": {
@@ -158,8 +160,18 @@ class _Form:
             "proof": self._text(finding.proof),
             "downgraded": self._text(finding.downgraded),
             "remediation": signature.remediation,
+            "partners": [self._partner(partner) for partner in finding.partners],
+            "part_of": list(finding.part_of),
             "introduced_by": self._instruction(finding.introduced_by),
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
+        }
+
+    def _partner(self, partner: Partner) -> dict[str, Any]:
+        return {
+            "name": partner.name,
+            "value": partner_text(partner, self.hide, show_secrets=self.show),
+            "proof": self._text(partner.proof),
+            "fingerprint": partner.fingerprint,
         }
 
     def _ignored(self, ignored: Ignored) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from scanner.finding import Finding, Ignored, ImageReport, Mark, Occurrence, Rul
 
 @dataclass(frozen=True)
 class Summary:
-    """A report in numbers. Findings that were downgraded or ignored count only as such.
+    """A report in numbers. Findings that were joined, downgraded or ignored count only as such.
 
     Attributes:
         images: that were read.
         leaking: of those, with at least one finding.
         findings: one for each secret of each image.
         secrets: different ones among them.
+        joined: findings that only name the credential of another, and count with it.
         downgraded: findings that are known to be public.
         ignored: findings that are ignored in all their places.
         ignored_by: of those, how many by the rules of each ignore file, and last, under None, by marks in the image;
@@ -31,6 +32,7 @@ class Summary:
     leaking: int
     findings: int
     secrets: int
+    joined: int
     downgraded: int
     ignored: int
     ignored_by: tuple[tuple[str | None, int], ...]
@@ -47,21 +49,22 @@ def summarize(report: ScanReport) -> Summary:
     Args:
         report: what a scan said.
     """
-    counted = [(image, finding) for image in report.images for finding in image.findings if not finding.downgraded]
+    counted = [finding for image in report.images for finding in image.counted]
     ignored = [one for image in report.images for one in image.ignored]
     by = Counter(_source(one) for one in ignored if not one.partial)
     return Summary(
         images=len(report.images),
-        leaking=sum(any(not finding.downgraded for finding in image.findings) for image in report.images),
+        leaking=sum(bool(image.counted) for image in report.images),
         findings=len(counted),
-        secrets=len({finding.fingerprint for _, finding in counted}),
-        downgraded=sum(len(image.findings) for image in report.images) - len(counted),
+        secrets=len({finding.fingerprint for finding in counted}),
+        joined=sum(len(image.joined) for image in report.images),
+        downgraded=sum(bool(finding.downgraded) for image in report.images for finding in image.findings),
         ignored=by.total(),
         ignored_by=tuple(sorted(by.items(), key=lambda item: (item[0] is None, item[0] or ""))),
         ignored_in_part=sum(one.partial for one in ignored),
         recoverable=sum(_recoverable(image) for image in report.images),
         severities=tuple(
-            (severity, sum(finding.severity is severity for _, finding in counted))
+            (severity, sum(finding.severity is severity for finding in counted))
             for severity in sorted(Severity, reverse=True)
         ),
         failures=len(report.failures),
@@ -78,8 +81,7 @@ def _source(ignored: Ignored) -> str | None:
 def _recoverable(image: ImageReport) -> int:
     """How many counted findings only the image gives away; a place that is ignored shows a secret all the same."""
     shown = {one.finding.fingerprint for one in image.ignored if any(map(_visible, one.finding.occurrences))}
-    counted = (finding for finding in image.findings if not finding.downgraded)
-    return sum(is_recoverable(image, finding) and finding.fingerprint not in shown for finding in counted)
+    return sum(is_recoverable(image, finding) and finding.fingerprint not in shown for finding in image.counted)
 
 
 def is_recoverable(image: ImageReport, finding: Finding) -> bool:

@@ -1,11 +1,12 @@
 """The report for people: each image, what leaked in it, through which instruction, and what to do about it."""
 
+from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Rule, ScanReport
+from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Occurrence, Rule, ScanReport
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
@@ -77,11 +78,12 @@ def heading(page: Page, words: Words, image: ImageReport) -> None:
 
 
 def _image(page: Page, words: Words, image: ImageReport) -> None:
-    counted = [finding for finding in image.findings if not finding.downgraded]
+    counted = image.counted
+    joined: dict[str | None, Finding] = {finding.fingerprint: finding for finding in image.joined}
     downgraded = [finding for finding in image.findings if finding.downgraded]
     for finding in sorted(counted, key=lambda finding: -finding.severity):
         page.blank()
-        _finding(page, words, finding, image)
+        _finding(page, words, finding, joined)
     if downgraded:
         page.blank()
         page.line(Text("downgraded, and not counted"), indent=2)
@@ -99,12 +101,18 @@ def _image(page: Page, words: Words, image: ImageReport) -> None:
     _coverage(page, words, image.coverage, clean=not counted and not image.ignored)
 
 
-def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> None:
+def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | None, Finding]) -> None:
     signature = finding.signature
     title = text(severity_text(finding.severity), "  ", (signature.name, "bold"), "  ", words.secret(finding))
     page.line(title, indent=2, hang=4)
     proof = f", {words.say(finding.proof)}" if finding.proof else ""
     page.row("confidence", Text(f"{finding.confidence}{proof}"))
+    label = "belongs to"
+    for partner in finding.partners:
+        page.row(label, Text(words.partner(partner)))
+        label = ""
+        if told := _elsewhere(finding, joined.get(partner.fingerprint)):
+            page.row("", Text(told), deeper=2)
     page.row("leaked by", Text(words.instruction(finding.introduced_by)))
     label = "found in"
     for occurrence in finding.occurrences[:PLACES]:
@@ -121,6 +129,25 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     if signature.remediation:
         page.row("what to do", Text(" ".join(signature.remediation.split())))
     page.row("fingerprint", Text(finding.fingerprint))
+
+
+def _elsewhere(finding: Finding, own: Finding | None) -> str:
+    """In how many files and fields the other half of a pair lies without the secret; empty for none."""
+    beside = {_container(occurrence) for occurrence in finding.occurrences}
+    alone = {_container(occurrence) for occurrence in own.occurrences} - beside if own else set()
+    return f"which is also in {plural(len(alone), 'place')} without the secret" if alone else ""
+
+
+def _container(occurrence: Occurrence) -> tuple[str, int | None, str | None, tuple[str, ...], str]:
+    """What two halves have in common that lie together: the file, or the kind of field."""
+    field = (occurrence.field or "").rpartition("/")[0]
+    return (
+        occurrence.kind,
+        occurrence.layer,
+        occurrence.path,
+        occurrence.inner,
+        "" if occurrence.kind == "history" else field,
+    )
 
 
 def _downgraded(page: Page, words: Words, finding: Finding) -> None:
@@ -174,6 +201,10 @@ def _sentence(report: ScanReport, summary: Summary) -> str:
     if summary.leaking != summary.images and summary.findings:
         images = f"{summary.leaking:,} of {images}"
     notes = []
+    if summary.joined:
+        notes.append(
+            "1 id joined to its secret" if summary.joined == 1 else f"{summary.joined:,} ids joined to their secrets"
+        )
     if not summary.findings:
         told = f"no secrets {'that count ' if summary.ignored else ''}in {images}"
     else:

@@ -4,9 +4,10 @@ All that is returned is redacted and safe to print. Knows nothing of layout or c
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
-from scanner.finding import Finding, Instruction, Occurrence, Redactor, ScanReport
+from scanner.finding import Finding, Instruction, Occurrence, Partner, Redactor, ScanReport, redact
 from scanner.image.fields import escape
 from scanner.report.text import is_digest, safe, shorten
 
@@ -47,6 +48,20 @@ def secret_text(secret: bytes) -> str:
     return secret.decode("utf-8", "backslashreplace")
 
 
+def partner_text(partner: Partner, hide: Callable[[str], str], *, show_secrets: bool) -> str:
+    """The other half of a pair as text: what only names a credential as it is, and what is a secret as a preview.
+
+    Args:
+        partner: what to tell.
+        hide: redacts; a value without a signature of its own could be, or hold, what is known to be a secret.
+        show_secrets: tell secrets too.
+    """
+    value = secret_text(partner.value)
+    if show_secrets or (partner.public and partner.fingerprint):
+        return value
+    return hide(value) if partner.public else redact(partner.value)
+
+
 class Words:
     """Says things about one report."""
 
@@ -68,6 +83,12 @@ class Words:
     def secret(self, finding: Finding) -> str:
         """The preview of a secret, or the secret where the user asked to see it."""
         return safe(secret_text(finding.secret) if self._show else finding.redacted)
+
+    def partner(self, partner: Partner) -> str:
+        """What a secret belongs to, with what was proven of it."""
+        value = partner_text(partner, self._redact, show_secrets=self._show)
+        proof = f" ({self.say(partner.proof)})" if partner.proof else ""
+        return f"{safe(f'{partner.name} {value}')}{proof}"
 
     def digest(self, digest: str) -> str:
         """A digest short enough for a heading and long enough to tell images apart."""

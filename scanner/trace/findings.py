@@ -1,11 +1,12 @@
 """Puts an image's hits together: one finding a secret value, each place it is in an occurrence."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from scanner.detect.matcher import Hit
-from scanner.finding import Finding, Instruction, Occurrence, fingerprint
+from scanner.finding import Finding, Instruction, Occurrence, Partner, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
@@ -39,7 +40,40 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
     for place in _places(scan, attribution):
         places[place.hit.canonical].append(place)
     found = [_finding(same, key) for same in places.values()]
-    return tuple(sorted(found, key=_order))
+    return tuple(sorted(_linked(found), key=_order))
+
+
+def _linked(found: Sequence[Finding]) -> list[Finding]:
+    """Findings that are halves of one credential, each with the fingerprint of the other."""
+    known = {finding.secret: finding for finding in found}
+    wholes: dict[str, list[str]] = defaultdict(list)
+    for finding in found:
+        for partner in finding.partners:
+            other = known.get(partner.value)
+            # It must not make less of a leak than its half alone would be.
+            if other is not None and _names(other) and finding.severity >= other.severity:
+                wholes[other.fingerprint].append(finding.fingerprint)
+    return [
+        replace(
+            finding,
+            partners=tuple(_known(partner, known.get(partner.value)) for partner in finding.partners),
+            part_of=tuple(sorted(wholes[finding.fingerprint])),
+        )
+        for finding in found
+    ]
+
+
+def _names(finding: Finding) -> bool:
+    """Whether a finding that is somebody's partner is no secret: by its signature, or since that knew no better."""
+    return finding.signature.identifier or finding.signature.generic
+
+
+def _known(partner: Partner, finding: Finding | None) -> Partner:
+    """A partner with the finding that it is as well, which may know that it is a secret after all."""
+    if finding is None:
+        return partner
+    public = partner.public and _names(finding)
+    return replace(partner, public=public, fingerprint=finding.fingerprint)
 
 
 def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
@@ -150,7 +184,18 @@ def _finding(places: list[_Place], key: bytes) -> Finding:
         introduced_by=_introduced_by(occurrences),
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),
+        partners=tuple(_partners(hits)),
     )
+
+
+def _partners(hits: Iterable[Hit]) -> Iterator[Partner]:
+    """What a secret belongs to: of each kind the value that stands beside it most often, the first of equals."""
+    beside = Counter(mate for hit in hits for mate in hit.mates)
+    told: set[str] = set()
+    for mate, _ in beside.most_common():
+        if mate.name not in told:
+            told.add(mate.name)
+            yield Partner(mate.name, mate.value, mate.public, mate.proof)
 
 
 def _introduced_by(occurrences: Iterable[Occurrence]) -> Instruction | None:

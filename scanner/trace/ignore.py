@@ -1,4 +1,4 @@
-"""Parts what counts from what somebody asked not to be told of: by a rule of the user's, or by a mark in the image.
+"""Parts what counts from what somebody asked not to be told of: by a rule or a baseline, or by a mark in the image.
 
 Nothing is dropped here: what is ignored comes back beside the rest, each place with what it is ignored by.
 """
@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 
-from scanner.finding import Finding, Ignored, ImageReport, Mark, Occurrence, Rule
+from scanner.finding import Finding, Ignored, ImageReport, Known, Mark, Occurrence, Rule
+from scanner.trace.baseline import Baseline
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,16 @@ class Ignoring:
     Attributes:
         rules: of the user's; those that have expired do nothing.
         marks: whether to honour marks in the image.
+        known: entries of baselines.
     """
 
     rules: tuple[Rule, ...] = ()
     marks: bool = True
+    known: tuple[Known, ...] = ()
+
+    @cached_property
+    def _baseline(self) -> Baseline:
+        return Baseline(self.known)
 
     def apply(self, image: ImageReport) -> ImageReport:
         """Moves what is to be ignored out of the findings of an image.
@@ -38,7 +45,8 @@ class Ignoring:
         kept: list[Finding] = []
         ignored: list[Ignored] = []
         for finding in image.findings:
-            judged = [(place, self._cause(finding, place, rules, image)) for place in finding.occurrences]
+            values = finding.sha1 if self.known else ()
+            judged = [(place, self._cause(finding, place, rules, image, values)) for place in finding.occurrences]
             left = tuple(place for place, cause in judged if cause is None)
             gone = [(place, cause) for place, cause in judged if cause is not None]
             if left:
@@ -49,12 +57,19 @@ class Ignoring:
         return replace(image, findings=tuple(kept), ignored=tuple(ignored))
 
     def _cause(
-        self, finding: Finding, place: Occurrence, rules: Iterable[Rule], image: ImageReport
+        self,
+        finding: Finding,
+        place: Occurrence,
+        rules: Iterable[Rule],
+        image: ImageReport,
+        values: tuple[str, ...],
     ) -> Rule | Mark | None:
         # The user's own word comes first: what it covers needs no trust in the image.
         for rule in rules:
             if _applies(rule, finding, place, image):
                 return rule
+        if values and (entry := self._baseline.rule(values, place.name)):
+            return entry
         return Mark(place.mark) if self.marks and place.mark else None
 
 

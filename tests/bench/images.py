@@ -142,7 +142,7 @@ def _compose(folder: Path, trees: tuple[Tree, ...], plants: tuple[Plant, ...], t
     config = _config(layers, plants)
     told("extracting them for programs that read no archives")
     for number, layer in enumerate(layers):
-        written = _extract(layer.tar, folder / "tree" / f"{number}-{layer.name}")
+        written = extract(layer.tar, folder / "tree" / f"{number}-{layer.name}")
         content, files = content + written[0], files + written[1]
     (folder / "tree" / "config.json").write_bytes(config)
     planted, sample, population = _sample(folder, planted, [f"{n}-{layer.name}" for n, layer in enumerate(layers)])
@@ -283,15 +283,20 @@ def _config(layers: list[_Layer], plants: tuple[Plant, ...]) -> bytes:
     return json.dumps(config).encode()
 
 
-def _extract(tar: Path, folder: Path) -> tuple[int, int]:
-    """Writes a layer's regular files, whiteouts too; returns their bytes and number. Links would only repeat them."""
+def extract(tar: Path, folder: Path) -> tuple[int, int]:
+    """Writes a layer's regular files, whiteouts too; returns their bytes and number. Links would only repeat them.
+
+    A name that leads out of the folder ends it: tars of whole file systems may come from anywhere.
+    """
     content = files = 0
     folder.mkdir(parents=True)
     with tarfile.open(tar) as archive:
         for member in archive:
             if not member.isreg():
                 continue
-            path = folder / member.name
+            path = folder / member.name.lstrip("/")
+            if ".." in path.parts:
+                raise ValueError(f"{tar}: {member.name!r} leads out of the folder")
             path.parent.mkdir(parents=True, exist_ok=True)
             source = archive.extractfile(member)
             if source is None:
@@ -311,10 +316,8 @@ def _sample(folder: Path, planted: list[Planted], layers: list[str]) -> tuple[li
 
     Returns the plants with word of whether they are in it, and the bytes of the sample and of what it was taken from.
     """
-    tree, sample = folder / "tree", folder / "sample"
+    tree = folder / "tree"
     number = {name.partition("-")[2]: name for name in layers}
-    files = sorted(path for path in tree.rglob("*") if path.is_file() and path.stat().st_size < LARGE)
-    population = sum(path.stat().st_size for path in files)
     chosen = set()
     result = []
     for each in planted:
@@ -324,12 +327,20 @@ def _sample(folder: Path, planted: list[Planted], layers: list[str]) -> tuple[li
         if fits:
             chosen.add(path)
         result.append(dataclasses.replace(each, sampled=fits))
-    step = max(1, population // SAMPLE_BYTES)
-    chosen.update(files[::step])
+    return result, *link_sample(tree, folder / "sample", chosen)
+
+
+def link_sample(tree: Path, sample: Path, chosen: Iterable[Path] = ()) -> tuple[int, int]:
+    """Links files that are not large into a sample: the chosen ones, and the others at even distances.
+
+    Returns the bytes of the sample and of what it was taken from.
+    """
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and path.stat().st_size < LARGE)
+    population = sum(path.stat().st_size for path in files)
     total = 0
-    for path in chosen:
+    for path in {*chosen, *files[:: max(1, population // SAMPLE_BYTES)]}:
         target = sample / path.relative_to(tree)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(path, target)
         total += path.stat().st_size
-    return result, total, population
+    return total, population

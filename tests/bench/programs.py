@@ -27,12 +27,16 @@ class Evidence:
         path: of the file, or the empty string.
         lines: the first and the last.
         sha1: of the secret, where the program tells only that.
+        rule: what it calls the kind of secret.
+        excused: why it does not count, where the program says so.
     """
 
     texts: tuple[str, ...] = ()
     path: str = ""
     lines: tuple[int, int] = (0, 0)
     sha1: str = ""
+    rule: str = ""
+    excused: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,38 +95,45 @@ def _strings(value: Any) -> Iterator[str]:
 def _layerleak(report: Any) -> Iterator[Evidence]:
     for image in report["images"]:
         for finding in image["findings"]:
-            yield Evidence((finding["secret"],))
+            told = Evidence((finding["secret"],), rule=finding["signature"]["id"], excused=finding["downgraded"] or "")
+            for place in finding["occurrences"]:
+                line = place["line"] or 0
+                yield replace(told, path=place["path"] or "", lines=(line, line))
 
 
 def _kingfisher(report: Any) -> Iterator[Evidence]:
     for entry in report["findings"]:
-        finding = entry["finding"]
+        finding, line = entry["finding"], entry["finding"]["line"]
         # A pair is one finding: the key id with the secret as its capture.
-        yield Evidence((finding["snippet"], *_strings(finding.get("dependent_captures"))))
+        texts = (finding["snippet"], *_strings(finding.get("dependent_captures")))
+        yield Evidence(texts, finding["path"], (line, line), rule=entry["rule"]["id"])
 
 
 def _betterleaks(report: Any) -> Iterator[Evidence]:
     for finding in report["findings"]:
-        yield Evidence((*_strings(finding["match"]), *_strings(finding.get("component_sets"))))
+        texts = (*_strings(finding["match"]), *_strings(finding.get("component_sets")))
+        place = finding["location"]
+        yield Evidence(texts, place["path"], (place["start_line"], place["end_line"]), rule=finding["rule_id"])
 
 
 def _gitleaks(report: Any) -> Iterator[Evidence]:
     for finding in report:
-        yield Evidence((finding["Secret"], finding["Match"]))
+        texts, lines = (finding["Secret"], finding["Match"]), (finding["StartLine"], finding["EndLine"])
+        yield Evidence(texts, finding["File"], lines, rule=finding["RuleID"])
 
 
 def _trivy(report: Any) -> Iterator[Evidence]:
     for result in report.get("Results") or ():
         for finding in result.get("Secrets") or ():
             lines = (finding["StartLine"], finding["EndLine"])
-            yield Evidence((finding["Match"],), result["Target"], lines)
+            yield Evidence((finding["Match"],), result["Target"], lines, rule=finding["RuleID"])
 
 
 def _detect_secrets(report: Any) -> Iterator[Evidence]:
     for path, findings in report["results"].items():
         for finding in findings:
             line = finding["line_number"]
-            yield Evidence((), path, (line, line), finding["hashed_secret"])
+            yield Evidence((), path, (line, line), finding["hashed_secret"], finding["type"])
 
 
 _FLOOR = Program(
@@ -318,13 +329,20 @@ def _says(command: list[str]) -> str:
         return ""
 
 
-def found(program: Program, report: Path, planted: tuple[Planted, ...]) -> set[int] | None:
-    """Which of the planted secrets a report tells, by their numbers; None where it is no report."""
+def read(program: Program, report: Path) -> list[Evidence] | None:
+    """All that a report tells; None where it is no report."""
     if program.parse is None:
         return None
     try:
-        evidence = list(program.parse(json.loads(report.read_text(errors="replace"))))
+        return list(program.parse(json.loads(report.read_text(errors="replace"))))
     except (ValueError, LookupError, TypeError, AttributeError, OSError):
+        return None
+
+
+def found(program: Program, report: Path, planted: tuple[Planted, ...]) -> set[int] | None:
+    """Which of the planted secrets a report tells, by their numbers; None where it is no report."""
+    evidence = read(program, report)
+    if evidence is None:
         return None
     return {
         number

@@ -5,6 +5,7 @@ from typing import Any
 
 from scanner.detect.explain import Explanation, Step, explain
 from scanner.detect.matcher import Matcher, Whole
+from scanner.detect.pair import Pair
 from scanner.detect.ruleset import Ruleset, compile_ruleset
 from scanner.detect.signature import Signature
 from tests.detect.engine import signature
@@ -131,3 +132,14 @@ def test_two_secrets_of_one_kind_are_two_explanations_and_copies_of_a_window_are
     found = explained(tmp_path, text, sig)
 
     assert [(one.found, one.steps[1].secret) for one in found] == [(True, TOKEN), (True, b"acme_9z8y7x6w5v")]
+
+
+def test_what_belongs_to_a_secret_is_told_and_that_it_is_not_there(tmp_path: Path) -> None:
+    pairs = (Pair("client id", value="[0-9]{6}", field="client"), Pair("tenant", value="t-[0-9]{6}"))
+
+    told = steps(tmp_path, b"client=271828 " + TOKEN, pairs=pairs)
+
+    assert told[-2:] == [
+        ("belongs to", None, "client id 271828"),
+        ("belongs to", None, "no tenant within 1024 bytes"),
+    ]

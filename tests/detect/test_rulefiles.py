@@ -347,7 +347,7 @@ def test_a_rule_found_by_a_weak_literal_is_looked_for_by_its_longer_keywords(tmp
 def test_each_format_knows_its_own_documents() -> None:
     names = {form.name for forms in FORMATS.values() for form in forms}
 
-    assert names == {"Gitleaks", "Nosey Parker", "Kingfisher", "Trufflehog"}
+    assert names == {"Gitleaks", "Nosey Parker", "Kingfisher", "Trufflehog", "a baseline of detect-secrets"}
 
 
 def test_a_built_in_signature_gives_way_to_another_of_its_id(tmp_path: Path) -> None:

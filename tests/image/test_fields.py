@@ -200,3 +200,24 @@ def test_the_table_says_how_a_field_is_read(pointer: str, shape: Shape, keyword:
 )
 def test_a_field_that_is_not_in_the_table_has_no_row(pointer: str) -> None:
     assert row_of(pointer) is None
+
+
+def test_beside_a_field_stand_those_of_the_same_array_or_object_and_all_of_the_history() -> None:
+    text = laid_out(
+        {
+            "config": {"Env": ["A=1", "B=2"], "Labels": {"c": "3", "d": "4"}},
+            "history": [{"created_by": "RUN a", "comment": "x"}, {"created_by": "RUN b"}],
+        }
+    )
+
+    seen = list(dict.fromkeys(text.data[start:end].decode() for start, end in text.scopes))
+    assert seen == [
+        "config",
+        "Env",
+        "A=1\nB=2",
+        "Labels",
+        "c=3\nd=4",
+        "history",
+        "RUN a\nx\nRUN b",
+    ]
+    assert len(text.scopes) == len(text.regions)

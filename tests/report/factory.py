@@ -18,6 +18,7 @@ from scanner.finding import (
     LayerReport,
     Mark,
     Occurrence,
+    Partner,
     Rule,
     ScanReport,
 )
@@ -106,6 +107,23 @@ DOWNGRADED = finding(
     introduced_by=BASE,
 )
 
+ACCESS_ID = draw(20)
+WHOLE = finding(
+    partners=(
+        Partner("access id", ACCESS_ID.encode(), True, "account 12", "c" * 32),
+        Partner("signing key", TOKEN.encode(), False),
+    )
+)
+NAME = finding(
+    replace(DELETED, line=1),
+    PUBLIC,
+    secret=ACCESS_ID,
+    signature=signature("acme-id", "Acme access id", severity=Severity.MEDIUM, identifier=True),
+    severity=Severity.MEDIUM,
+    fingerprint="c" * 32,
+    part_of=("f" * 32,),
+)
+
 ALL_READ = Coverage(3, 1234, 47_815_066, (Skip("manifest.json", "names no tag", complete=True),))
 
 
@@ -133,6 +151,8 @@ def image(*findings: Finding, **fields: Any) -> ImageReport:
     }
     return ImageReport(findings=findings, **{**known, **fields})
 
+
+PAIRED = image(WHOLE, NAME)
 
 RULE = Rule(".layerleakignore", 2, "the vendor's own example", path="usr/share/**")
 MARK = Mark("gitleaks:allow")
@@ -163,7 +183,8 @@ def everywhere(text: str) -> ScanReport:
         Occurrence("attestation", path=text, field=f"/predicate/{text}", document="attestation", line=3),
         Occurrence("build-cache", 1, text, text, (), None, 7),
     )
-    leaked = finding(*places, introduced_by=told, proof=text)
+    beside = Partner("client id", text.encode("utf-8", "surrogatepass"), True, text)
+    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,))
     public = finding(*places, introduced_by=None, downgraded=text, secret=EXAMPLE)
     shown = image(
         leaked,

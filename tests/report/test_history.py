@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from scanner.finding import HistoryLine, redact
 
 from .factory import (
+    ACCESS_ID,
     BASE,
     COPY,
     DELETED,
@@ -15,6 +16,7 @@ from .factory import (
     EXAMPLE,
     KEY,
     LEAKED_KEY,
+    PAIRED,
     REMOVE,
     SMALL,
     TOKEN,
@@ -107,3 +109,12 @@ def test_hostile_text_is_shown_escaped(hostile: str) -> None:
 @settings(deadline=None, max_examples=60)
 def test_no_line_is_wider_than_the_page(text: str, width: int) -> None:
     assert max(map(cell_len, story(everywhere(text), width).splitlines())) <= width
+
+
+def test_an_id_is_told_with_its_secret_and_by_itself_where_that_is_not() -> None:
+    told = story(report(PAIRED), 200)
+
+    assert f", belongs to access id {ACCESS_ID} (account 12), belongs to signing key {redact(TOKEN.encode())}" in told
+    assert [line.split()[:4] for line in told.splitlines() if "Acme access id" in line] == [
+        ["MEDIUM", "Acme", "access", "id"]
+    ]

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
+from scanner.finding import Partner, redact
 from scanner.report.json_report import to_json
 
 from .factory import (
+    ACCESS_ID,
     COPY,
     DELETED,
     DOWNGRADED,
@@ -20,7 +22,9 @@ from .factory import (
     IN_ENV,
     KEY,
     LEAKED_KEY,
+    LEAKED_TOKEN,
     MARK,
+    PAIRED,
     PUBLIC,
     RULE,
     SMALL,
@@ -93,6 +97,8 @@ def test_a_finding_has_these_fields() -> None:
         "proof": "checksum matches",
         "downgraded": None,
         "remediation": "Revoke the key in the console. https://acme.example/rotate",
+        "partners": [],
+        "part_of": [],
         "introduced_by": copy,
         "occurrences": [
             {
@@ -210,6 +216,7 @@ def test_the_summary_counts_what_matters() -> None:
         "leaking": 2,
         "findings": 3,
         "secrets": 1,  # the factory gives equal fingerprints unless told otherwise
+        "joined": 0,
         "downgraded": 1,
         "ignored": 0,
         "ignored_by": {"rules": 0, "marks": 0},
@@ -279,3 +286,26 @@ def test_the_document_is_ascii_and_ends_its_line() -> None:
     assert written.isascii()
     assert "\x1b" not in written
     assert written.endswith("}\n")
+
+
+def test_what_a_secret_belongs_to_is_told_and_what_is_a_secret_too_is_not() -> None:
+    told = to_json(report(PAIRED), show_secrets=False)
+    shown = to_json(report(PAIRED), show_secrets=True)
+
+    VALID.validate(told)
+    secret, name = told["images"][0]["findings"]
+    assert secret["partners"] == [
+        {"name": "access id", "value": ACCESS_ID, "proof": "account 12", "fingerprint": "c" * 32},
+        {"name": "signing key", "value": redact(TOKEN.encode()), "proof": None, "fingerprint": None},
+    ]
+    assert (secret["part_of"], name["part_of"]) == ([], ["f" * 32])
+    assert (told["summary"]["findings"], told["summary"]["joined"]) == (1, 1)
+    assert [partner["value"] for partner in shown["images"][0]["findings"][0]["partners"]] == [ACCESS_ID, TOKEN]
+
+
+def test_a_partner_without_a_signature_that_turns_out_to_be_a_secret_is_hidden() -> None:
+    mistaken = finding(partners=(Partner("client id", f"x{TOKEN}".encode(), True),))
+
+    told = as_json(report(image(mistaken, LEAKED_TOKEN)))
+
+    assert TOKEN not in told

@@ -11,6 +11,7 @@ from scanner.finding import Coverage, Occurrence, redact
 from scanner.image.oci import Skip
 
 from .factory import (
+    ACCESS_ID,
     ALL_READ,
     DELETED,
     DOWNGRADED,
@@ -22,6 +23,7 @@ from .factory import (
     LEAKED_KEY,
     LEAKED_TOKEN,
     MARK,
+    PAIRED,
     PUBLIC,
     RULE,
     SMALL,
@@ -350,3 +352,15 @@ def test_no_secret_is_anywhere_on_the_page(width: int) -> None:
 
     assert KEY not in "".join(told.split())
     assert EXAMPLE not in "".join(told.split())
+
+
+def test_a_secret_and_what_it_belongs_to_are_told_as_one() -> None:
+    told = table(report(PAIRED), 200)
+
+    assert f"belongs to   access id {ACCESS_ID} (account 12)\n" in told
+    assert "which is also in 1 place without the secret\n" in told
+    assert f"signing key {redact(TOKEN.encode())}\n" in told
+    assert "Acme access id" not in told
+    assert told.splitlines()[-1] == (
+        "1 secret in 1 image: 1 critical; 1 id joined to its secret; not visible in the container but recoverable"
+    )

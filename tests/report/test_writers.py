@@ -10,7 +10,7 @@ from .factory import KEY, SMALL, everywhere
 
 
 def test_the_formats_have_these_names() -> None:
-    assert list(WRITERS) == ["table", "json"]
+    assert list(WRITERS) == ["table", "json", "baseline"]
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -18,6 +18,7 @@ __all__ = ["Loaded", "Unhonoured", "load"]
 
 _SUFFIXES = {".toml", ".yml", ".yaml"}
 _KIND = "documents"
+_PYTHON = "Python"
 
 Document = tuple[str, Mapping[str, Any]]
 """The language that a file is written in, and what it says."""
@@ -36,11 +37,13 @@ class Loaded:
     unhonoured: tuple[tuple[Path, Unhonoured], ...]
 
 
-def load(*paths: Path, cache: Cache | None = None) -> Loaded:
+def load(*paths: Path, plugins: bool = False, cache: Cache | None = None) -> Loaded:
     """Reads signature files and rule files of every known format.
 
     Args:
         paths: files, and folders of which all ``*.toml``, ``*.yml`` and ``*.yaml`` are read, in order of their names.
+            A ``*.py`` is a file of plugins for detect-secrets, and is executed; so it is read only if it is named.
+        plugins: whether to take detect-secrets' own plugins too.
         cache: keeps what was parsed, which for hundreds of files takes longer than a small image takes to scan.
 
     Raises:
@@ -49,8 +52,9 @@ def load(*paths: Path, cache: Cache | None = None) -> Loaded:
     found: dict[str, Signature] = {}
     unhonoured: list[tuple[Path, Unhonoured]] = []
     files = [file for path in paths for file in _files(path)]
-    for file, document in zip(files, _documents(files, cache), strict=True):
-        for item in _read(file, document):
+    read = ((file, _read(file, document)) for file, document in zip(files, _documents(files, cache), strict=True))
+    for file, items in (*read, *_own_plugins(plugins)):
+        for item in items:
             if isinstance(item, Unhonoured):
                 unhonoured.append((file, item))
             elif item.id in found:
@@ -58,6 +62,13 @@ def load(*paths: Path, cache: Cache | None = None) -> Loaded:
             else:
                 found[item.id] = item
     return Loaded(tuple(found.values()), tuple(unhonoured))
+
+
+def _own_plugins(wanted: bool) -> Iterator[tuple[Path, Iterator[Signature | Unhonoured]]]:
+    if wanted:
+        from scanner.detect.rulefiles import plugins  # for those who asked; what it draws in is slow to import
+
+        yield Path(plugins.NAME), plugins.own()
 
 
 def _files(path: Path) -> list[Path]:
@@ -103,6 +114,9 @@ def _text(path: Path, content: bytes) -> str:
 
 def _read(path: Path, written: Document) -> Iterator[Signature | Unhonoured]:
     language, document = written
+    if language == _PYTHON:
+        yield from _plugins(path)
+        return
     if language == "TOML" and ("provider" in document or "signature" in document):
         yield from read_signatures(path, document)
         return
@@ -124,8 +138,24 @@ def _read(path: Path, written: Document) -> Iterator[Signature | Unhonoured]:
     )
 
 
+def _plugins(path: Path) -> Iterator[Signature | Unhonoured]:
+    from scanner.detect.rulefiles import plugins
+
+    try:
+        yield from plugins.of_file(path)
+    except MalformedError as error:
+        raise SignatureError(f"{path}: {plugins.NAME}: {error}") from error
+
+
 def _parsed(path: Path, text: str) -> Document:
-    """Either TOML or YAML reads it, since they hardly overlap."""
+    """One of the languages reads it, since they hardly overlap; a plugin is run later, and not parsed here."""
+    if path.suffix == ".py":
+        return _PYTHON, {}
+    if text.lstrip().startswith("{"):
+        try:
+            return "JSON", json.loads(text)
+        except (ValueError, RecursionError):
+            pass  # YAML may begin so too, and tells what is wrong better than JSON's parser if it is neither
     try:
         return "TOML", tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scanner.detect.rulefiles import gitleaks, kingfisher, noseyparker, trufflehog
+from scanner.detect.rulefiles import gitleaks, kingfisher, noseyparker, plugins, trufflehog
 from scanner.detect.rulefiles.notes import Unhonoured
 from scanner.detect.signature import Signature
 
@@ -26,6 +26,7 @@ class Format:
 
 FORMATS: Mapping[str, tuple[Format, ...]] = {
     "TOML": (Format(gitleaks.NAME, gitleaks.recognises, gitleaks.read),),
+    "JSON": (Format(f"a baseline of {plugins.NAME}", plugins.recognises, plugins.of_baseline),),
     # Kingfisher's files are Nosey Parker's with more in them, so they are asked first.
     "YAML": (
         Format(trufflehog.NAME, trufflehog.recognises, trufflehog.read),
