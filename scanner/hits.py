@@ -54,6 +54,28 @@ class FieldHit:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PublicPlace:
+    """Where the public half of some key pair is in a layer.
+
+    Attributes:
+        kind: what it is in, as `scanner.detect.publickeys.PublicKey` says.
+        body: its bytes, as there.
+        name: the file's path in the layer.
+        ordinal: the file's place among the members of the layer.
+    """
+
+    kind: str
+    body: bytes = field(repr=False)
+    name: bytes
+    ordinal: int
+
+    @property
+    def path(self) -> str:
+        """The name as text."""
+        return self.name.decode("utf-8", "backslashreplace")
+
+
 Records = Mapping[bytes, bytes]
 """Content of databases, by path."""
 
@@ -72,6 +94,8 @@ class LayerScan:
         footprint: which paths it writes and removes.
         problems: what could not be read.
         records: content of package managers' databases, by path.
+        public: certificates and public keys, in the order of the stream.
+        public_left: how many more there were, when those of the whole scan got too many to keep.
     """
 
     digest: str
@@ -83,6 +107,8 @@ class LayerScan:
     footprint: Footprint
     problems: tuple[Problem, ...]
     records: Records = field(default_factory=dict)
+    public: tuple[PublicPlace, ...] = ()
+    public_left: int = 0
 
 
 @dataclass(frozen=True)

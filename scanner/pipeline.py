@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Found, Matcher
 from scanner.detect.ruleset import Ruleset
-from scanner.hits import FileHit, LayerScan
-from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
+from scanner.hits import FileHit, LayerScan, PublicPlace
+from scanner.image.layer import Block, Layer, Lines, Span, StoppedError, Stretch
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
 from scanner.image.source import Source
@@ -22,6 +22,34 @@ from scanner.profile import Profile
 
 Progress = Callable[[int, int], None]
 """Is told bytes read since the last call, and bytes there are in all (0 where unknown); by one thread at a time."""
+
+
+MAX_PUBLIC = 1 << 16
+"""Certificates and public keys that are kept of one scan; a large image holds some thousands, most of them twice."""
+
+MAX_PUBLIC_BYTES = 1 << 24
+"""Bytes of those, each counted once however often it is there."""
+
+
+class _Keep:
+    """Keeps what is public of key pairs for the whole scan, within limits; the same bytes are kept once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bodies: dict[bytes, bytes] = {}
+        self._bytes = self._count = 0
+
+    def take(self, body: bytes) -> bytes | None:
+        """The bytes to hold on to in place of these; None if there are too many already."""
+        with self._lock:
+            kept = self._bodies.get(body)
+            if self._count == MAX_PUBLIC or (kept is None and self._bytes + len(body) > MAX_PUBLIC_BYTES):
+                return None
+            self._count += 1
+            if kept is None:
+                self._bodies[body] = kept = body
+                self._bytes += len(body)
+            return kept
 
 
 @dataclass
@@ -32,6 +60,8 @@ class _Work:
     stream: BinaryIO
     layer: Layer
     hits: dict[int, list[FileHit]] = field(default_factory=dict)
+    public: dict[int, list[PublicPlace]] = field(default_factory=dict)
+    public_left: int = 0
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -72,6 +102,7 @@ class Pipeline:
         self._profile = profile
         self._changed = threading.Condition()
         self._active: list[_Work] = []
+        self._keep = _Keep()
         self._scans: dict[str, LayerScan] = {}
         self._feed: Iterator[tuple[str, BinaryIO]] = iter(())
         self._feeding = False  # a thread is asking for one more blob
@@ -186,10 +217,18 @@ class Pipeline:
             self._changed.notify_all()
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
-        hits = list(_file_hits(block, matcher))
-        if hits:
-            with self._changed:
+        ends = matcher.find(block.data)
+        if not ends:
+            return
+        spans = block.spans
+        hits = list(_file_hits(block, spans, ends, matcher))
+        public, left = _public(block, spans, ends, matcher, self._keep)
+        with self._changed:
+            work.public_left += left
+            if hits:
                 work.hits[number] = hits
+            if public:
+                work.public[number] = public
 
     def _finish(self, work: _Work, stretch: Stretch | None) -> None:
         """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
@@ -219,6 +258,8 @@ def _scan(work: _Work) -> LayerScan:
         footprint=layer.footprint,
         problems=tuple(layer.problems),
         records={path: bytes(content) for path, content in layer.records.items()},
+        public=tuple(place for number in sorted(work.public) for place in work.public[number]),
+        public_left=work.public_left,
     )
 
 
@@ -229,11 +270,26 @@ def _tell(profile: Profile, layer: Layer) -> None:
     profile.add("walk", layer.seconds["walk"], layer.bytes)
 
 
-def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
-    ends = matcher.find(block.data)
-    if not ends:
-        return
-    lines, spans = Lines(block), block.spans
+def _public(
+    block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher, keep: _Keep
+) -> tuple[list[PublicPlace], int]:
+    """What is public of key pairs in a block, and how much of it could not be kept."""
+    kept: dict[tuple[int, bytes], PublicPlace] = {}
+    left = 0
+    for found in matcher.public_keys(block.data, spans, ends, block.low, block.high):
+        member = spans[found.region].member
+        if (member.ordinal, found.body) in kept:
+            continue
+        body = keep.take(found.body)
+        if body is None:
+            left += 1
+        else:
+            kept[member.ordinal, body] = PublicPlace(found.kind, body, member.name, member.ordinal)
+    return list(kept.values()), left
+
+
+def _file_hits(block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher) -> Iterator[FileHit]:
+    lines = Lines(block)
     contents: dict[int, Content] = {}
     for hit in matcher.confirm(block.data, spans, ends, block.low, block.high):
         span = spans[hit.region]

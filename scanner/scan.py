@@ -24,6 +24,7 @@ from scanner.trace.attribution import Attribution, instruction
 from scanner.trace.findings import findings, untold_links
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
+from scanner.trace.keypairs import unread
 
 
 def _quiet(_read: int, _total: int) -> None:
@@ -111,6 +112,7 @@ class Scanner:
             *skips,
             *image.skips,
             *untold_links(scan),
+            *unread(scan),
             *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
         )
         read = [layer for layer in layers if layer is not None]

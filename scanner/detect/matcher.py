@@ -13,8 +13,9 @@ from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
-from scanner.detect.proof import PROOFS, Context
+from scanner.detect.proof import PROOFS, Context, PublicHalf
 from scanner.detect.public import known_public
+from scanner.detect.publickeys import PublicKey, public_keys
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, Signature
 
@@ -78,6 +79,7 @@ class Hit:
         proof: what was proven offline, or None.
         downgraded: why it is known to be public, or None.
         mark: the comment on its line that asks scanners to look away; empty without one.
+        public: the public half, of a private key that tells it.
     """
 
     signature: Signature
@@ -89,6 +91,7 @@ class Hit:
     proof: str | None
     downgraded: str | None
     mark: str = ""
+    public: PublicHalf | None = field(default=None, repr=False)
 
     @property
     def end(self) -> int:
@@ -177,6 +180,22 @@ class Matcher:
             self._profile.add("confirm", perf_counter() - started)
         return hits
 
+    def public_keys(
+        self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int
+    ) -> Iterator[PublicKey]:
+        """What is public of key pairs among what was found: no hits, but what may tell whose a private key is.
+
+        Args:
+            data: as for `confirm`.
+            regions: as for `confirm`.
+            found: as for `confirm`.
+            low: as for `confirm`.
+            high: as for `confirm`.
+        """
+        first = len(self._ruleset.owners)
+        anchors = sorted((end, number - first) for number, end in found if number >= first)
+        return public_keys(data, regions, [(number, end) for end, number in anchors], low, high)
+
     def _confirm(
         self,
         data: bytearray | bytes,
@@ -188,6 +207,8 @@ class Matcher:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
         for number, end in raw:
+            if number >= len(self._ruleset.owners):
+                continue  # an anchor of a public key
             index = self._ruleset.owners[number]
             sig = self._ruleset.signatures[index]
             done = passed.get(index, 0)
@@ -321,6 +342,7 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         proof=verdict.text if verdict else None,
         downgraded=public,
         mark=mark(data, region.start, region.end, start, end),
+        public=verdict.public if verdict else None,
     )
 
 

@@ -14,6 +14,7 @@ import platformdirs
 
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
+from scanner.detect.publickeys import ANCHORS
 from scanner.detect.signature import Signature
 from scanner.errors import SignatureError
 
@@ -27,7 +28,8 @@ class Ruleset:
 
     Attributes:
         signatures: in the order they were read.
-        owners: for each expression of the database, by its id, the index of its signature.
+        owners: for each expression of the database, by its id, the index of its signature. Behind them come the
+            anchors of public keys, which are nobody's.
         database: the Hyperscan database, block mode.
         digest: names the content of the ruleset; equal for equal signatures.
         unhonoured: what is not done of rules of other formats, by the file they are in.
@@ -79,7 +81,7 @@ def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None
     _check_names(signatures)
     pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
     digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
-    expressions = [expression.encode() for expression, _ in pairs]
+    expressions = [expression.encode() for expression in (*(expression for expression, _ in pairs), *ANCHORS)]
     database = _cached_database(expressions, cache or platformdirs.user_cache_path("layerleak"))
     if database is None:
         database = _compile(expressions, [signatures[index] for _, index in pairs])
@@ -110,7 +112,7 @@ def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:
 
 def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
     """The library does not say which expression it refused; compiling each alone does."""
-    for expression, sig in zip(expressions, owners, strict=True):
+    for expression, sig in zip(expressions, owners, strict=False):  # behind these are the anchors, which compile
         try:
             hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[expression], ids=[0], flags=0)
         except hyperscan.HyperscanError as error:

@@ -7,9 +7,9 @@ drops one, since issuers change their formats without telling. None of them rais
 from collections.abc import Mapping
 
 from scanner.detect.proof import azure, checksums, claims, cloud, keys, logins, macaroon
-from scanner.detect.proof.verdict import Context, Judge, Proof, Verdict
+from scanner.detect.proof.verdict import Context, Judge, Proof, PublicHalf, Verdict
 
-__all__ = ["PROOFS", "Context", "Proof", "Verdict"]
+__all__ = ["PROOFS", "Context", "Proof", "PublicHalf", "Verdict"]
 
 
 def _alone(judge: Judge) -> Proof:
