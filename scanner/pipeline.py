@@ -7,13 +7,14 @@ SHA-256) run outside the interpreter lock.
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Found, Matcher
 from scanner.detect.ruleset import Ruleset
-from scanner.hits import FileHit, LayerScan, PublicPlace
+from scanner.hits import CutFile, FileHit, LayerScan, PublicPlace
 from scanner.image.layer import Block, Layer, Lines, Span, StoppedError, Stretch
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
@@ -62,6 +63,7 @@ class _Work:
     hits: dict[int, list[FileHit]] = field(default_factory=dict)
     public: dict[int, list[PublicPlace]] = field(default_factory=dict)
     public_left: int = 0
+    cut: set[CutFile] = field(default_factory=set)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -223,8 +225,10 @@ class Pipeline:
         spans = block.spans
         hits = list(_file_hits(block, spans, ends, matcher))
         public, left = _public(block, spans, ends, matcher, self._keep)
+        cut = set(_cut(spans, matcher.whole_files(ends, block.low, block.high)))
         with self._changed:
             work.public_left += left
+            work.cut |= cut
             if hits:
                 work.hits[number] = hits
             if public:
@@ -260,6 +264,7 @@ def _scan(work: _Work) -> LayerScan:
         records={path: bytes(content) for path, content in layer.records.items()},
         public=tuple(place for number in sorted(work.public) for place in work.public[number]),
         public_left=work.public_left,
+        cut=tuple(sorted(work.cut, key=lambda file: file.ordinal)),
     )
 
 
@@ -288,6 +293,15 @@ def _public(
     return list(kept.values()), left
 
 
+def _cut(spans: tuple[Span, ...], ends: Iterator[int]) -> Iterator[CutFile]:
+    """Files that have to be read as a whole, and do not lie in the block as a whole."""
+    for end in ends:
+        at = bisect_right(spans, end - 1, key=lambda span: span.start) - 1
+        if at >= 0 and end <= spans[at].end and not spans[at].whole:
+            member = spans[at].member
+            yield CutFile(member.name, member.ordinal, member.size)
+
+
 def _file_hits(block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher) -> Iterator[FileHit]:
     lines = Lines(block)
     contents: dict[int, Content] = {}
@@ -295,8 +309,7 @@ def _file_hits(block: Block, spans: tuple[Span, ...], ends: list[Found], matcher
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         member = span.member
-        whole = span.end - span.start == member.size
-        if whole and member.ordinal not in contents:
+        if span.whole and member.ordinal not in contents:
             contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
         line = lines.at(span, hit.start)
         yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from scanner.contents import complete
+from scanner.cut_files import read_cut_files
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
@@ -75,8 +76,8 @@ class Scanner:
             )
             scans = pipeline.run(source)
             images, skips = source.images()
-            scans = complete(source, scans)
-        matcher = Matcher(self.ruleset, self.profile)
+            matcher = Matcher(self.ruleset, self.profile)
+            scans = complete(source, read_cut_files(source, scans, matcher))
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
             reports = [self._image(target, image, scans, skips, matcher, known) for image in images]

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -11,11 +11,14 @@ import hyperscan
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
+from scanner.detect.hit import Hit, resolved
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
-from scanner.detect.proof import PROOFS, Context, PublicHalf
+from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.publickeys import PublicKey, public_keys
+from scanner.detect.published import published
+from scanner.detect.readers import READERS
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, Signature
 
@@ -63,45 +66,6 @@ class Whole:
     end: int
     path: str = ""
     start: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A confirmed match.
-
-    Attributes:
-        signature: which kind of secret it is.
-        region: index of the region it lies in.
-        start: offset in the block where the secret starts.
-        secret: its bytes, as they stand there.
-        canonical: its bytes without the wrapping and escaping that differ from copy to copy.
-        confidence: the signature's, lowered where its proof failed.
-        proof: what was proven offline, or None.
-        downgraded: why it is known to be public, or None.
-        mark: the comment on its line that asks scanners to look away; empty without one.
-        public: the public half, of a private key that tells it.
-    """
-
-    signature: Signature
-    region: int
-    start: int
-    secret: bytes = field(repr=False)
-    canonical: bytes = field(repr=False)
-    confidence: Confidence
-    proof: str | None
-    downgraded: str | None
-    mark: str = ""
-    public: PublicHalf | None = field(default=None, repr=False)
-
-    @property
-    def end(self) -> int:
-        """Offset in the block behind the secret's last byte."""
-        return self.start + len(self.secret)
-
-    @property
-    def rank(self) -> tuple[bool, int, int, int]:
-        """Orders hits on the same bytes: the one that says most comes first."""
-        return (self.signature.generic, -self.confidence, -self.signature.severity, -len(self.secret))
 
 
 class Costs(Protocol):
@@ -175,10 +139,35 @@ class Matcher:
             most.
         """
         started = perf_counter()
-        hits = _resolve(self._confirm(data, regions, found, low, len(data) if high is None else high))
+        own = [item for item in found if item[0] < len(self._ruleset.owners)]  # the rest are anchors of public keys
+        hits = resolved(self._confirm(data, regions, own, low, len(data) if high is None else high))
         if self._profile is not None:
             self._profile.add("confirm", perf_counter() - started)
         return hits
+
+    def whole_files(self, found: list[Found], low: int, high: int) -> Iterator[int]:
+        """Where, in what was found in ``data[low:high]``, are marks of files that have to be read as a whole.
+
+        Args:
+            found: what `find` returned.
+            low: as for `confirm`.
+            high: as for `confirm`.
+        """
+        owners, signatures = self._ruleset.owners, self._ruleset.signatures
+        for number, end in found:
+            if number < len(owners) and signatures[owners[number]].reader and low < end <= high:
+                yield end
+
+    def read(self, data: bytes, region: Region) -> list[Hit]:
+        """The secrets of a file that is read as a whole, by those signatures alone that ask for that.
+
+        Args:
+            data: the file.
+            region: all of it.
+        """
+        signatures = [sig for sig in self._ruleset.signatures if sig.reader]
+        hits = (judge(sig, match, data, 0, region) for sig in signatures for match in _read(sig, data, region))
+        return [hit for hit in hits if hit is not None]
 
     def public_keys(
         self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int
@@ -207,8 +196,6 @@ class Matcher:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
         for number, end in raw:
-            if number >= len(self._ruleset.owners):
-                continue  # an anchor of a public key
             index = self._ruleset.owners[number]
             sig = self._ruleset.signatures[index]
             done = passed.get(index, 0)
@@ -232,6 +219,8 @@ class Matcher:
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
+            if sig.reader:
+                passed[index] = region.end  # it was read as a whole
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
 
@@ -247,6 +236,7 @@ class Match:
         end_of_secret: behind it.
         begin: where what the pattern got to see begins.
         stop: where that ends.
+        told: what the secret is in a file that was read as a whole; empty for others.
     """
 
     start: int
@@ -255,6 +245,7 @@ class Match:
     end_of_secret: int
     begin: int
     stop: int
+    told: str = ""
 
 
 def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
@@ -266,6 +257,9 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         region: the part of it that ``end`` lies in.
         end: behind the prefilter's match.
     """
+    if sig.reader:
+        yield from _read(sig, data, region)
+        return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
         for first, last in string_bounds(data, begin, end):
@@ -275,6 +269,13 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
                 yield from found
                 return
     yield from _search(sig, data, begin, 0, end, stop)
+
+
+def _read(sig: Signature, data: bytearray | bytes, region: Region) -> Iterator[Match]:
+    """The secrets in a file that is read as a whole; none if only a part of it is in the block."""
+    for first, last, told in READERS[sig.reader](bytes(data[region.start : region.end])):
+        start, end = first + region.start, last + region.start
+        yield Match(start, end, start, end, max(region.start, start - LINE), min(region.end, end + LINE), told)
 
 
 def _search(
@@ -332,6 +333,8 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
             return None
         public = excuse(sig, value)
     verdict = PROOFS[sig.proof](secret, around(match, data)) if sig.proof else None
+    if public is None and verdict and verdict.public:
+        public = published(verdict.public)
     return Hit(
         signature=sig,
         region=place,
@@ -339,7 +342,7 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         secret=secret,
         canonical=_CANONICAL.sub(b"", secret) if sig.form == "pem" else secret,
         confidence=sig.confidence if verdict is None or verdict.holds else Confidence.LOW,
-        proof=verdict.text if verdict else None,
+        proof=verdict.text if verdict else match.told or None,
         downgraded=public,
         mark=mark(data, region.start, region.end, start, end),
         public=verdict.public if verdict else None,
@@ -398,15 +401,3 @@ def rejecting(sig: Signature, value: Candidate) -> Iterator[str]:
 def excuse(sig: Signature, value: Candidate) -> str | None:
     """Why a value that is a secret does not count, if one of the signature's filters knows a reason."""
     return next((why for name, (holds, why) in DOWNGRADES.items() if name in sig.filters and holds(value)), None)
-
-
-def _resolve(hits: Iterator[Hit]) -> list[Hit]:
-    """Of hits that share bytes, keeps the best ranked, and all that share none with it."""
-    kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (h.rank, h.start)):
-        at = bisect_right(kept, hit.start, key=lambda h: h.start)
-        before = kept[at - 1] if at else None
-        after = kept[at] if at < len(kept) else None
-        if (before is None or before.end <= hit.start) and (after is None or hit.end <= after.start):
-            kept.insert(at, hit)
-    return kept

@@ -134,6 +134,8 @@ class Signature:
         paths: a regular expression that the file's path must match; metadata has no path.
         filters: names of the filters in ``detect.filters`` that may reject the secret.
         proof: name of the offline proof in ``detect.proof``.
+        reader: name of the format in ``detect.readers`` that the whole file has, which cuts out its secrets; the
+            pattern is then what the file is known by.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
         generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
         origin: the kind of rule file it was read from; empty for layerleak's own, which alone can be checked for all
@@ -162,6 +164,7 @@ class Signature:
     paths: str = ""
     filters: tuple[str, ...] = ("placeholder",)
     proof: str = ""
+    reader: str = ""
     form: str = ""
     generic: bool = False
     origin: str = ""

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scanner.detect.matcher import Hit
+from scanner.detect.hit import Hit
 from scanner.finding import Finding, Instruction, Occurrence, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
