@@ -268,7 +268,11 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
             if found:
                 yield from found
                 return
-    yield from _search(sig, data, begin, 0, end, stop)
+    if begin == region.start:
+        # A copy here too: what lies before a file is no part of it, and its first line begins where it does.
+        yield from _search(sig, bytes(data[begin:stop]), 0, begin, end)
+    else:
+        yield from _search(sig, data, begin, 0, end, stop)
 
 
 def _read(sig: Signature, data: bytearray | bytes, region: Region) -> Iterator[Match]:
@@ -293,10 +297,12 @@ def _search(
 def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, done: int) -> Iterator[Match]:
     """Matches of the pattern that start near ``end``, from ``done`` on, which is how far was searched before."""
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
-    for match in sig.regex.finditer(data, max(begin, done), stop):
-        if match.start() >= end + sig.near:
+    # As in `matches`: where the file begins, nothing is before it.
+    text, shift = (bytes(data[begin:stop]), begin) if begin == region.start else (data, 0)
+    for match in sig.regex.finditer(text, max(begin, done) - shift, stop - shift):
+        if match.start() + shift >= end + sig.near:
             return
-        yield _cut(sig, match, 0, begin, stop)
+        yield _cut(sig, match, shift, begin - shift, stop - shift)
 
 
 def _cut(sig: Signature, match: re.Match[bytes], shift: int, begin: int, stop: int) -> Match:
