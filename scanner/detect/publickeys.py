@@ -35,7 +35,9 @@ class PublicKey:
 
 
 _Reader = Callable[[bytearray | bytes, int, int], tuple[str, int, int, bytes] | None]
-"""Takes the block, the end of an anchor's match and the end of its region; returns kind, start, end and body."""
+"""Takes the block, the end of an anchor's match and the end of its region; returns kind, start, end and body.
+
+Of what only looked like one, and took work to tell, the body is empty."""
 
 _TITLES = {
     b"CERTIFICATE": "certificate",
@@ -53,6 +55,7 @@ _PEM = re.compile(
 _WRAPPING = re.compile(rb"\\+[nr]|[\s\"',]")
 _LONGEST_TITLE = 42
 _SSH = re.compile(rb"(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-nistp(?:256|384|521)) (AAAA[A-Za-z0-9+/]{40,4000}={0,2})")
+_SSH_NAME = re.compile(rb"(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-nistp(?:256|384|521)) AAAA$")
 _LONGEST_NAME = 24
 _BASE64 = re.compile(rb"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t[A-Za-z0-9+/]{100,24000}={0,2}")
 _BASE64_TITLE = 36
@@ -72,8 +75,9 @@ def _pem(data: bytearray | bytes, end: int, stop: int) -> tuple[str, int, int, b
 
 
 def _ssh(data: bytearray | bytes, end: int, stop: int) -> tuple[str, int, int, bytes] | None:
-    match = _SSH.search(data, max(0, end - _LONGEST_NAME), min(stop, end + 4096))
-    if match is None or match.start() >= end:
+    name = _SSH_NAME.search(data, max(0, end - _LONGEST_NAME), end)
+    match = _SSH.match(data, name.start(), min(stop, end + 4096)) if name else None
+    if match is None:
         return None
     return "ssh", match.start(), match.end(), base64.b64decode(match[1], validate=True)
 
@@ -84,7 +88,8 @@ def _base64(data: bytearray | bytes, end: int, stop: int) -> tuple[str, int, int
         return None
     inner = base64.b64decode(match[0], validate=True)
     found = _pem(inner, inner.find(b"-----", 5) + 5, len(inner))
-    return found and ("certificate", match.start(), match.end(), found[3])
+    # The run is done with in any case: others that begin in it would be decoded again and again.
+    return "certificate", match.start(), match.end(), found[3] if found else b""
 
 
 def _der(data: bytearray | bytes, end: int, stop: int) -> tuple[str, int, int, bytes] | None:
@@ -140,4 +145,5 @@ def public_keys(
             continue
         if read is not None and read[1] >= regions[place].start:
             kind, start, passed, body = read
-            yield PublicKey(kind, place, start, body)
+            if body:
+                yield PublicKey(kind, place, start, body)

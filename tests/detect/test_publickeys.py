@@ -3,6 +3,7 @@
 import base64
 import datetime
 from collections.abc import Sequence
+from time import process_time
 
 import pytest
 from cryptography import x509
@@ -122,3 +123,26 @@ def test_what_the_block_before_had_is_not_taken_again(ruleset: Ruleset) -> None:
     data = PEM + SSH
 
     assert [key.kind for key in found(ruleset, data, low=len(PEM))] == ["ssh"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"ssh-rsa AAAA",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n",
+        base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIBB"),
+        b"0\x82\x3f\x000\x82\x3e\x00\xa0\x03\x02\x01\x02\x02",
+    ],
+)
+def test_twice_as_many_beginnings_take_twice_as_long(ruleset: Ruleset, part: bytes) -> None:
+    matcher = Matcher(ruleset)
+
+    def seconds(size: int) -> float:
+        data = part * (size // len(part))
+        anchors, regions = matcher.find(data), [Whole(len(data))]
+        started = process_time()
+        assert len(list(matcher.public_keys(data, regions, anchors, 0, len(data)))) < size / 1000
+        return process_time() - started
+
+    seconds(1 << 17)
+    assert seconds(1 << 19) < 12 * seconds(1 << 17) + 0.1
