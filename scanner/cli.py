@@ -211,7 +211,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "filters": ", ".join(sig.filters),
             "paths": sig.paths,
             "from": f"a {sig.origin} rule" if sig.origin else "",
-            "reads": f"the whole file, as {sig.reader}" if sig.reader else "",
+            "reads": f"the whole file, as {sig.parser}" if sig.parser else "",
             "proof": sig.proof,
             "rotate": sig.remediation,
         }

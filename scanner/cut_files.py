@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from scanner.detect.hit import resolved
 from scanner.detect.matcher import Matcher, Whole
-from scanner.detect.readers import MAX_FILE
+from scanner.detect.parsers import MAX_FILE
 from scanner.hits import CutFile, FileHit, LayerScan
 from scanner.image.layer import Layer, Problem, is_text
 from scanner.image.packages import Content

@@ -66,12 +66,12 @@ def resolved(hits: Iterable[Hit]) -> list[Hit]:
         after = kept[at] if at < len(kept) else None
         if (before is None or before.end <= hit.start) and (after is None or hit.end <= after.start):
             kept.insert(at, hit)
-        elif hit.signature.reader:
+        elif hit.signature.parser:
             dropped.append(hit)
     for hit in dropped:
         at = max(0, bisect_right(kept, hit.start, key=lambda h: h.start) - 1)
         while at < len(kept) and kept[at].start < hit.end:
-            if kept[at].end > hit.start and not kept[at].signature.reader:
+            if kept[at].end > hit.start and not kept[at].signature.parser:
                 told = ", ".join(part for part in (kept[at].proof, hit.proof) if part)
                 kept[at] = replace(kept[at], proof=told or None)
             at += 1

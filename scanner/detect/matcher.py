@@ -18,7 +18,7 @@ from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
 from scanner.detect.publickeys import PublicKey, public_keys
 from scanner.detect.published import published
-from scanner.detect.readers import READERS
+from scanner.detect.parsers import PARSERS
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, Signature
 
@@ -155,7 +155,7 @@ class Matcher:
         """
         owners, signatures = self._ruleset.owners, self._ruleset.signatures
         for number, end in found:
-            if number < len(owners) and signatures[owners[number]].reader and low < end <= high:
+            if number < len(owners) and signatures[owners[number]].parser and low < end <= high:
                 yield end
 
     def read(self, data: bytes, region: Region) -> list[Hit]:
@@ -165,7 +165,7 @@ class Matcher:
             data: the file.
             region: all of it.
         """
-        signatures = [sig for sig in self._ruleset.signatures if sig.reader]
+        signatures = [sig for sig in self._ruleset.signatures if sig.parser]
         hits = (judge(sig, match, data, 0, region) for sig in signatures for match in _read(sig, data, region))
         return [hit for hit in hits if hit is not None]
 
@@ -219,7 +219,7 @@ class Matcher:
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
-            if sig.reader:
+            if sig.parser:
                 passed[index] = region.end  # it was read as a whole
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
@@ -257,8 +257,8 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         region: the part of it that ``end`` lies in.
         end: behind the prefilter's match.
     """
-    if sig.reader:
-        yield from _read(sig, data, region)
+    if sig.parser:
+        yield from _parsed(sig, data, region)
         return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
@@ -275,9 +275,9 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         yield from _search(sig, data, begin, 0, end, stop)
 
 
-def _read(sig: Signature, data: bytearray | bytes, region: Region) -> Iterator[Match]:
+def _parsed(sig: Signature, data: bytearray | bytes, region: Region) -> Iterator[Match]:
     """The secrets in a file that is read as a whole; none if only a part of it is in the block."""
-    for first, last, told in READERS[sig.reader](bytes(data[region.start : region.end])):
+    for first, last, told in PARSERS[sig.parser](bytes(data[region.start : region.end])):
         start, end = first + region.start, last + region.start
         yield Match(start, end, start, end, max(region.start, start - LINE), min(region.end, end + LINE), told)
 

@@ -15,7 +15,7 @@ import platformdirs
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
 from scanner.detect.publickeys import ANCHORS
-from scanner.detect.readers import READERS
+from scanner.detect.parsers import PARSERS
 from scanner.detect.signature import Signature
 from scanner.errors import SignatureError
 
@@ -100,8 +100,8 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
-        if sig.reader and sig.reader not in READERS:
-            raise SignatureError(f"signature {sig.id!r}: unknown reader {sig.reader!r}")
+        if sig.parser and sig.parser not in PARSERS:
+            raise SignatureError(f"signature {sig.id!r}: unknown parser {sig.parser!r}")
 
 
 def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:

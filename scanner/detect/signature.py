@@ -134,7 +134,7 @@ class Signature:
         paths: a regular expression that the file's path must match; metadata has no path.
         filters: names of the filters in ``detect.filters`` that may reject the secret.
         proof: name of the offline proof in ``detect.proof``.
-        reader: name of the format in ``detect.readers`` that the whole file has, which cuts out its secrets; the
+        parser: name of the format in ``detect.parsers`` that the whole file has, which cuts out its secrets; the
             pattern is then what the file is known by.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
         generic: whether it says nothing of who issued the secret; a hit of a signature that does wins over it.
@@ -164,7 +164,7 @@ class Signature:
     paths: str = ""
     filters: tuple[str, ...] = ("placeholder",)
     proof: str = ""
-    reader: str = ""
+    parser: str = ""
     form: str = ""
     generic: bool = False
     origin: str = ""
