@@ -318,6 +318,7 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
             "filters": ", ".join(sig.filters),
             "paths": sig.paths,
             "from": f"a {sig.origin} rule" if sig.origin else "",
+            "reads": f"the whole file, as {sig.parser}" if sig.parser else "",
             "proof": sig.proof,
             "belongs to": ", ".join(pair.name for pair in sig.pairs),
             "rotate": sig.remediation,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scanner.detect.matcher import Hit
+from scanner.detect.hit import Hit
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
@@ -54,6 +54,48 @@ class FieldHit:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CutFile:
+    """A file that has to be read as a whole, and lay in several blocks.
+
+    Attributes:
+        name: the file's path in the layer.
+        ordinal: the file's place among the members of the layer.
+        size: in bytes.
+    """
+
+    name: bytes
+    ordinal: int
+    size: int
+
+    @property
+    def path(self) -> str:
+        """The name as text."""
+        return self.name.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPlace:
+    """Where the public half of some key pair is in a layer.
+
+    Attributes:
+        kind: what it is in, as `scanner.detect.publickeys.PublicKey` says.
+        body: its bytes, as there.
+        name: the file's path in the layer.
+        ordinal: the file's place among the members of the layer.
+    """
+
+    kind: str
+    body: bytes = field(repr=False)
+    name: bytes
+    ordinal: int
+
+    @property
+    def path(self) -> str:
+        """The name as text."""
+        return self.name.decode("utf-8", "backslashreplace")
+
+
 Records = Mapping[bytes, bytes]
 """Content of databases, by path."""
 
@@ -72,6 +114,9 @@ class LayerScan:
         footprint: which paths it writes and removes.
         problems: what could not be read.
         records: content of package managers' databases, by path.
+        public: certificates and public keys, in the order of the stream.
+        public_left: how many more there were, when those of the whole scan got too many to keep.
+        cut: files that have to be read as a whole, which they were not yet.
     """
 
     digest: str
@@ -83,6 +128,9 @@ class LayerScan:
     footprint: Footprint
     problems: tuple[Problem, ...]
     records: Records = field(default_factory=dict)
+    public: tuple[PublicPlace, ...] = ()
+    public_left: int = 0
+    cut: tuple[CutFile, ...] = ()
 
 
 @dataclass(frozen=True)

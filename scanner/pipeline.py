@@ -7,15 +7,16 @@ SHA-256) run outside the interpreter lock.
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Found, Matcher
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
-from scanner.hits import FileHit, LayerScan
-from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
+from scanner.hits import CutFile, FileHit, LayerScan, PublicPlace
+from scanner.image.layer import Block, Layer, Lines, Span, StoppedError, Stretch
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
 from scanner.image.source import Source
@@ -23,6 +24,34 @@ from scanner.profile import Profile
 
 Progress = Callable[[int, int], None]
 """Is told bytes read since the last call, and bytes there are in all (0 where unknown); by one thread at a time."""
+
+
+MAX_PUBLIC = 1 << 16
+"""Certificates and public keys that are kept of one scan; a large image holds some thousands, most of them twice."""
+
+MAX_PUBLIC_BYTES = 1 << 24
+"""Bytes of those, each counted once however often it is there."""
+
+
+class _Keep:
+    """Keeps what is public of key pairs for the whole scan, within limits; the same bytes are kept once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bodies: dict[bytes, bytes] = {}
+        self._bytes = self._count = 0
+
+    def take(self, body: bytes) -> bytes | None:
+        """The bytes to hold on to in place of these; None if there are too many already."""
+        with self._lock:
+            kept = self._bodies.get(body)
+            if self._count == MAX_PUBLIC or (kept is None and self._bytes + len(body) > MAX_PUBLIC_BYTES):
+                return None
+            self._count += 1
+            if kept is None:
+                self._bodies[body] = kept = body
+                self._bytes += len(body)
+            return kept
 
 
 @dataclass
@@ -33,6 +62,9 @@ class _Work:
     stream: BinaryIO
     layer: Layer
     hits: dict[int, list[FileHit]] = field(default_factory=dict)
+    public: dict[int, list[PublicPlace]] = field(default_factory=dict)
+    public_left: int = 0
+    cut: set[CutFile] = field(default_factory=set)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -73,6 +105,7 @@ class Pipeline:
         self._profile = profile
         self._changed = threading.Condition()
         self._active: list[_Work] = []
+        self._keep = _Keep()
         self._scans: dict[str, LayerScan] = {}
         self._feed: Iterator[tuple[str, BinaryIO]] = iter(())
         self._feeding = False  # a thread is asking for one more blob
@@ -187,10 +220,20 @@ class Pipeline:
             self._changed.notify_all()
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
-        hits = list(_file_hits(block, matcher, self._ruleset))
-        if hits:
-            with self._changed:
+        ends = matcher.find(block.data)
+        if not ends:
+            return
+        spans = block.spans
+        hits = list(_file_hits(block, spans, ends, matcher, self._ruleset))
+        public, left = _public(block, spans, ends, matcher, self._keep)
+        cut = set(_cut(spans, matcher.whole_files(ends, block.low, block.high)))
+        with self._changed:
+            work.public_left += left
+            work.cut |= cut
+            if hits:
                 work.hits[number] = hits
+            if public:
+                work.public[number] = public
 
     def _finish(self, work: _Work, stretch: Stretch | None) -> None:
         """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
@@ -220,6 +263,9 @@ def _scan(work: _Work) -> LayerScan:
         footprint=layer.footprint,
         problems=tuple(layer.problems),
         records={path: bytes(content) for path, content in layer.records.items()},
+        public=tuple(place for number in sorted(work.public) for place in work.public[number]),
+        public_left=work.public_left,
+        cut=tuple(sorted(work.cut, key=lambda file: file.ordinal)),
     )
 
 
@@ -230,19 +276,44 @@ def _tell(profile: Profile, layer: Layer) -> None:
     profile.add("walk", layer.seconds["walk"], layer.bytes)
 
 
-def _file_hits(block: Block, matcher: Matcher, ruleset: Ruleset) -> Iterator[FileHit]:
-    ends = matcher.find(block.data)
-    if not ends:
-        return
-    lines, spans = Lines(block), block.spans
+def _public(
+    block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher, keep: _Keep
+) -> tuple[list[PublicPlace], int]:
+    """What is public of key pairs in a block, and how much of it could not be kept."""
+    kept: dict[tuple[int, bytes], PublicPlace] = {}
+    left = 0
+    for found in matcher.public_keys(block.data, spans, ends, block.low, block.high):
+        member = spans[found.region].member
+        if (member.ordinal, found.body) in kept:
+            continue
+        body = keep.take(found.body)
+        if body is None:
+            left += 1
+        else:
+            kept[member.ordinal, body] = PublicPlace(found.kind, body, member.name, member.ordinal)
+    return list(kept.values()), left
+
+
+def _cut(spans: tuple[Span, ...], ends: Iterator[int]) -> Iterator[CutFile]:
+    """Files that have to be read as a whole, and do not lie in the block as a whole."""
+    for end in ends:
+        at = bisect_right(spans, end - 1, key=lambda span: span.start) - 1
+        if at >= 0 and end <= spans[at].end and not spans[at].whole:
+            member = spans[at].member
+            yield CutFile(member.name, member.ordinal, member.size)
+
+
+def _file_hits(
+    block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher, ruleset: Ruleset
+) -> Iterator[FileHit]:
+    lines = Lines(block)
     contents: dict[int, Content] = {}
     hits = matcher.confirm(block.data, spans, ends, block.low, block.high)
     for hit in paired(ruleset, hits, block.data, spans):
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         member = span.member
-        whole = span.end - span.start == member.size
-        if whole and member.ordinal not in contents:
+        if span.whole and member.ordinal not in contents:
             contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
         line = lines.at(span, hit.start)
         yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))

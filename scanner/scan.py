@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from scanner.contents import complete
+from scanner.cut_files import read_cut_files
 from scanner.detect.matcher import Matcher
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, load_ruleset
@@ -26,6 +27,7 @@ from scanner.trace.baseline import load_known
 from scanner.trace.findings import findings, untold_links
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
+from scanner.trace.keypairs import unread
 
 
 def _quiet(_read: int, _total: int) -> None:
@@ -78,8 +80,8 @@ class Scanner:
             )
             scans = pipeline.run(source)
             images, skips = source.images()
-            scans = complete(source, scans)
-        matcher = Matcher(self.ruleset, self.profile)
+            matcher = Matcher(self.ruleset, self.profile)
+            scans = complete(source, read_cut_files(source, scans, matcher))
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
             reports = [self._image(target, image, scans, skips, matcher, known) for image in images]
@@ -115,6 +117,7 @@ class Scanner:
             *skips,
             *image.skips,
             *untold_links(scan),
+            *unread(scan),
             *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
         )
         read = [layer for layer in layers if layer is not None]

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS
-from scanner.detect.matcher import Hit, Match, Matcher, Whole, around, candidate, judge, keyword, matches, rejecting
+from scanner.detect.hit import Hit
+from scanner.detect.matcher import Match, Matcher, Whole, around, candidate, judge, keyword, matches, rejecting
 from scanner.detect.pairing import paired
 from scanner.detect.proof import PROOFS
 from scanner.detect.public import known_public
+from scanner.detect.published import published
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Signature
 
@@ -72,7 +74,8 @@ def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanati
     hits = paired(ruleset, matcher.confirm(text, [region], raw, 0, None), text, [region])
     ends: dict[int, list[int]] = {}
     for number, end in raw:
-        ends.setdefault(ruleset.owners[number], []).append(end)
+        if number < len(ruleset.owners):
+            ends.setdefault(ruleset.owners[number], []).append(end)
     made = [
         explanation
         for index, sig in enumerate(ruleset.signatures)
@@ -152,6 +155,8 @@ def _questions(sig: Signature, text: bytes, region: Whole, match: Match, hits: l
         else:
             told = verdict.text if verdict.holds else f"{verdict.text}, so the confidence is low"
             yield Step("proof", verdict.holds or None, told)
+            if verdict.public and (where := published(verdict.public)):
+                yield Step("public", None, f"{where}; so the hit is downgraded")
     yield from _outcome(sig, text, region, match, hits)
 
 

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -11,11 +11,14 @@ import hyperscan
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
+from scanner.detect.hit import Hit, resolved
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import string_bounds
-from scanner.detect.pair import Mate
+from scanner.detect.parsers import PARSERS
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
+from scanner.detect.publickeys import PublicKey, public_keys
+from scanner.detect.published import published
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, LineReader, Signature
 
@@ -65,45 +68,6 @@ class Whole:
     end: int
     path: str = ""
     start: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A confirmed match.
-
-    Attributes:
-        signature: which kind of secret it is.
-        region: index of the region it lies in.
-        start: offset in the block where the secret starts.
-        secret: its bytes, as they stand there.
-        canonical: its bytes without the wrapping and escaping that differ from copy to copy.
-        confidence: the signature's, lowered where its proof failed.
-        proof: what was proven offline, or None.
-        downgraded: why it is known to be public, or None.
-        mark: the comment on its line that asks scanners to look away; empty without one.
-        mates: what stands beside it and belongs to it, once `detect.pairing` has looked.
-    """
-
-    signature: Signature
-    region: int
-    start: int
-    secret: bytes = field(repr=False)
-    canonical: bytes = field(repr=False)
-    confidence: Confidence
-    proof: str | None
-    downgraded: str | None
-    mark: str = ""
-    mates: tuple[Mate, ...] = ()
-
-    @property
-    def end(self) -> int:
-        """Offset in the block behind the secret's last byte."""
-        return self.start + len(self.secret)
-
-    @property
-    def rank(self) -> tuple[bool, int, int, int]:
-        """Orders hits on the same bytes: the one that says most comes first."""
-        return (self.signature.generic, -self.confidence, -self.signature.severity, -len(self.secret))
 
 
 class Costs(Protocol):
@@ -177,10 +141,51 @@ class Matcher:
             most.
         """
         started = perf_counter()
-        hits = _resolve(self._confirm(data, regions, found, low, len(data) if high is None else high))
+        own = [item for item in found if item[0] < len(self._ruleset.owners)]  # the rest are anchors of public keys
+        hits = resolved(self._confirm(data, regions, own, low, len(data) if high is None else high))
         if self._profile is not None:
             self._profile.add("confirm", perf_counter() - started)
         return hits
+
+    def whole_files(self, found: list[Found], low: int, high: int) -> Iterator[int]:
+        """Where, in what was found in ``data[low:high]``, are marks of files that have to be read as a whole.
+
+        Args:
+            found: what `find` returned.
+            low: as for `confirm`.
+            high: as for `confirm`.
+        """
+        owners, signatures = self._ruleset.owners, self._ruleset.signatures
+        for number, end in found:
+            if number < len(owners) and signatures[owners[number]].parser and low < end <= high:
+                yield end
+
+    def read(self, data: bytes, region: Region) -> list[Hit]:
+        """The secrets of a file that is read as a whole, by those signatures alone that ask for that.
+
+        Args:
+            data: the file.
+            region: all of it.
+        """
+        signatures = [sig for sig in self._ruleset.signatures if sig.parser]
+        hits = (judge(sig, match, data, 0, region) for sig in signatures for match in _parsed(sig, data, region))
+        return [hit for hit in hits if hit is not None]
+
+    def public_keys(
+        self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int
+    ) -> Iterator[PublicKey]:
+        """What is public of key pairs among what was found: no hits, but what may tell whose a private key is.
+
+        Args:
+            data: as for `confirm`.
+            regions: as for `confirm`.
+            found: as for `confirm`.
+            low: as for `confirm`.
+            high: as for `confirm`.
+        """
+        first = len(self._ruleset.owners)
+        anchors = sorted((end, number - first) for number, end in found if number >= first)
+        return public_keys(data, regions, [(number, end) for end, number in anchors], low, high)
 
     def _confirm(
         self,
@@ -205,10 +210,7 @@ class Matcher:
             if sig.paths and not (region.path and sig.path_regex.search(region.path)):
                 continue
             started = perf_counter() if self._profile else 0.0
-            if sig.near:
-                passed[index] = max(done, min(region.end, end + sig.near))  # so far, this search will have looked
-            elif sig.reader:
-                passed[index] = _seen(sig, data, region, end)[1]  # all of it is read at once
+            passed[index] = max(done, _reach(sig, data, region, end))
             for match in _nearby(sig, data, region, end, done) if sig.near else matches(sig, data, region, end):
                 if sig.near:
                     passed[index] = max(passed[index], match.end)
@@ -233,6 +235,7 @@ class Match:
         end_of_secret: behind it.
         begin: where what the pattern got to see begins.
         stop: where that ends.
+        told: what the secret is in a file that was read as a whole; empty for others.
     """
 
     start: int
@@ -241,6 +244,7 @@ class Match:
     end_of_secret: int
     begin: int
     stop: int
+    told: str = ""
 
 
 def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> Iterator[Match]:
@@ -255,6 +259,9 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
     if sig.reader:
         yield from _read(sig, sig.reader, data, region, end)
         return
+    if sig.parser:
+        yield from _parsed(sig, data, region)
+        return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
         for first, last in string_bounds(data, begin, end):
@@ -263,7 +270,18 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
             if found:
                 yield from found
                 return
-    yield from _search(sig, data, begin, 0, end, stop)
+    if begin == region.start:
+        # A copy here too: what lies before a file is no part of it, and its first line begins where it does.
+        yield from _search(sig, bytes(data[begin:stop]), 0, begin, end)
+    else:
+        yield from _search(sig, data, begin, 0, end, stop)
+
+
+def _parsed(sig: Signature, data: bytearray | bytes, region: Region) -> Iterator[Match]:
+    """The secrets in a file that is read as a whole; none if only a part of it is in the block."""
+    for first, last, told in PARSERS[sig.parser](bytes(data[region.start : region.end])):
+        start, end = first + region.start, last + region.start
+        yield Match(start, end, start, end, max(region.start, start - LINE), min(region.end, end + LINE), told)
 
 
 def _search(
@@ -281,10 +299,12 @@ def _search(
 def _nearby(sig: Signature, data: bytearray | bytes, region: Region, end: int, done: int) -> Iterator[Match]:
     """Matches of the pattern that start near ``end``, from ``done`` on, which is how far was searched before."""
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
-    for match in sig.regex.finditer(data, max(begin, done), stop):
-        if match.start() >= end + sig.near:
+    # As in `matches`: where the file begins, nothing is before it.
+    text, shift = (bytes(data[begin:stop]), begin) if begin == region.start else (data, 0)
+    for match in sig.regex.finditer(text, max(begin, done) - shift, stop - shift):
+        if match.start() + shift >= end + sig.near:
             return
-        yield _cut(sig, match, 0, begin, stop)
+        yield _cut(sig, match, shift, begin - shift, stop - shift)
 
 
 def anywhere(sig: Signature, data: bytearray | bytes, region: Region, begin: int, stop: int) -> Iterator[Match]:
@@ -303,6 +323,15 @@ def anywhere(sig: Signature, data: bytearray | bytes, region: Region, begin: int
     for match in sig.regex.finditer(data, begin, stop):
         first, last = max(region.start, match.start() - sig.before), min(region.end, match.end() + sig.after)
         yield _cut(sig, match, 0, first, last)
+
+
+def _reach(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> int:
+    """How far a look at one place sees all that there is, whatever it finds; 0 where only its matches tell."""
+    if sig.near:
+        return min(region.end, end + sig.near)
+    if sig.reader:
+        return _seen(sig, data, region, end)[1]
+    return region.end if sig.parser else 0
 
 
 def _seen(sig: Signature, data: bytearray | bytes, region: Region, end: int) -> tuple[int, int]:
@@ -362,6 +391,8 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
             return None
         public = excuse(sig, value)
     verdict = PROOFS[sig.proof](secret, around(match, data)) if sig.proof else None
+    if public is None and verdict and verdict.public:
+        public = published(verdict.public)
     return Hit(
         signature=sig,
         region=place,
@@ -369,9 +400,10 @@ def judge(sig: Signature, match: Match, data: bytearray | bytes, place: int, reg
         secret=secret,
         canonical=_CANONICAL.sub(b"", secret) if sig.form == "pem" else secret,
         confidence=sig.confidence if verdict is None or verdict.holds else Confidence.LOW,
-        proof=verdict.text if verdict else None,
+        proof=verdict.text if verdict else match.told or None,
         downgraded=public,
         mark=mark(data, region.start, region.end, start, end),
+        public=verdict.public if verdict else None,
     )
 
 
@@ -427,15 +459,3 @@ def rejecting(sig: Signature, value: Candidate) -> Iterator[str]:
 def excuse(sig: Signature, value: Candidate) -> str | None:
     """Why a value that is a secret does not count, if one of the signature's filters knows a reason."""
     return next((why for name, (holds, why) in DOWNGRADES.items() if name in sig.filters and holds(value)), None)
-
-
-def _resolve(hits: Iterator[Hit]) -> list[Hit]:
-    """Of hits that share bytes, keeps the best ranked, and all that share none with it."""
-    kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (h.rank, h.start)):
-        at = bisect_right(kept, hit.start, key=lambda h: h.start)
-        before = kept[at - 1] if at else None
-        after = kept[at] if at < len(kept) else None
-        if (before is None or before.end <= hit.start) and (after is None or hit.end <= after.start):
-            kept.insert(at, hit)
-    return kept

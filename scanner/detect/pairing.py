@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from scanner.detect.filters import FILTERS, Candidate
-from scanner.detect.matcher import Hit, Region, anywhere, judge
+from scanner.detect.hit import Hit
+from scanner.detect.matcher import Region, anywhere, judge
 from scanner.detect.pair import Mate, Pair
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Signature

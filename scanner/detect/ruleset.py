@@ -14,7 +14,9 @@ import hyperscan
 
 from scanner.detect.cache import Cache, user_cache
 from scanner.detect.filters import DOWNGRADES, FILTERS
+from scanner.detect.parsers import PARSERS
 from scanner.detect.proof import PROOFS
+from scanner.detect.publickeys import ANCHORS
 from scanner.detect.signature import Signature
 from scanner.errors import SignatureError
 
@@ -30,7 +32,8 @@ class Ruleset:
 
     Attributes:
         signatures: in the order they were read.
-        owners: for each expression of the database, by its id, the index of its signature.
+        owners: for each expression of the database, by its id, the index of its signature. Behind them come the
+            anchors of public keys, which are nobody's.
         database: the Hyperscan database, block mode.
         digest: names the content of the ruleset; equal for equal signatures.
         unhonoured: what is not done of rules of other formats, by the file they are in.
@@ -90,7 +93,7 @@ def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None
     _check_names(signatures)
     pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
     digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
-    expressions = [expression.encode() for expression, _ in pairs]
+    expressions = [expression.encode() for expression in (*(expression for expression, _ in pairs), *ANCHORS)]
     database = _database(expressions, [signatures[index] for _, index in pairs], Cache(cache or user_cache()))
     return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}")
 
@@ -106,6 +109,8 @@ def _check_names(signatures: tuple[Signature, ...]) -> None:
                 raise SignatureError(f"signature {sig.id!r}: unknown filter {name!r}")
         if sig.proof and sig.proof not in PROOFS:
             raise SignatureError(f"signature {sig.id!r}: unknown proof {sig.proof!r}")
+        if sig.parser and sig.parser not in PARSERS:
+            raise SignatureError(f"signature {sig.id!r}: unknown parser {sig.parser!r}")
     for sig in signatures:
         for name in (name for pair in sig.pairs for name in pair.signatures):
             if name not in seen:
@@ -132,7 +137,7 @@ def _database(expressions: list[bytes], owners: list[Signature], cache: Cache) -
 
 def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
     """The library does not say which expression it refused; compiling each alone does."""
-    for expression, sig in zip(expressions, owners, strict=True):
+    for expression, sig in zip(expressions, owners, strict=False):  # behind these are the anchors, which compile
         try:
             hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[expression], ids=[0], flags=0)
         except hyperscan.HyperscanError as error:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scanner.detect.matcher import Hit, Matcher, Whole
+from scanner.detect.hit import Hit
+from scanner.detect.matcher import Matcher, Whole
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import MATE_CLOSE, MATE_OPEN, Example, Signature

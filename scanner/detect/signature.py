@@ -163,6 +163,8 @@ class Signature:
         paths: a regular expression that the file's path must match; metadata has no path.
         filters: names of the filters in ``detect.filters`` that may reject the secret.
         proof: name of the offline proof in ``detect.proof``.
+        parser: name of the format in ``detect.parsers`` that the whole file has, which cuts out its secrets; the
+            pattern is then what the file is known by.
         form: ``"pem"`` when the same secret may be wrapped or escaped in several ways.
         pairs: what stands beside the secret and belongs to it.
         identifier: whether the value only names a credential: beside the secret it belongs to it is shown, and does
@@ -195,6 +197,7 @@ class Signature:
     paths: str = ""
     filters: tuple[str, ...] = ("placeholder",)
     proof: str = ""
+    parser: str = ""
     form: str = ""
     pairs: tuple[Pair, ...] = ()
     identifier: bool = False

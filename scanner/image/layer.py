@@ -43,6 +43,11 @@ class Span(NamedTuple):
         """The member's path."""
         return self.member.path
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the member's data."""
+        return self.end - self.start == self.member.size
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -521,7 +526,7 @@ _TEXT_PROBE = 8192
 """Bytes at the start of a span in which a NUL says that the file is no text (git looks at 8,000)."""
 
 
-def is_text(data: bytearray, start: int, end: int) -> bool:
+def is_text(data: bytes | bytearray, start: int, end: int) -> bool:
     """Whether what starts at ``start`` looks like text: no NUL among its first bytes."""
     return data.find(0, start, min(end, start + _TEXT_PROBE)) < 0
 

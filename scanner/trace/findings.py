@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from scanner.detect.matcher import Hit
+from scanner.detect.hit import Hit
 from scanner.finding import Finding, Instruction, Occurrence, Partner, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
+from scanner.trace.keypairs import KeyPairs, Partners
 from scanner.trace.lifecycle import File, fates
 from scanner.trace.ownership import Ownership
 
@@ -39,7 +40,8 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
     places: dict[bytes, list[_Place]] = defaultdict(list)
     for place in _places(scan, attribution):
         places[place.hit.canonical].append(place)
-    found = [_finding(same, key) for same in places.values()]
+    pairs = KeyPairs(scan)
+    found = [_finding(same, key, pairs) for same in places.values()]
     return tuple(sorted(_linked(found), key=_order))
 
 
@@ -167,20 +169,25 @@ def _file(
     )
 
 
-def _finding(places: list[_Place], key: bytes) -> Finding:
+def _finding(places: list[_Place], key: bytes, pairs: KeyPairs) -> Finding:
     hits = [place.hit for place in places]
     occurrences = [place.occurrence for place in places]
     best = min(hits, key=lambda hit: hit.rank)
     # What is public in one place and not in another is somebody's secret that looks like it, or a leak.
     public = all(place.public for place in places)
+    half = best.public or next((hit.public for hit in hits if hit.public), None)
+    partners = pairs.of(half) if half else Partners()
     return Finding(
         signature=best.signature,
         secret=best.secret,
         fingerprint=fingerprint(best.canonical, key),
         severity=best.signature.severity,
         confidence=best.confidence,
-        proof=best.proof,
-        downgraded=next(place.public for place in places if place.hit is best) if public else None,
+        proof=", ".join(part for part in (best.proof, partners.told) if part) or None,
+        # A key that everybody has is no secret, but where it opens this very image it is an open door.
+        downgraded=(
+            next(place.public for place in places if place.hit is best) if public and not partners.accepted else None
+        ),
         introduced_by=_introduced_by(occurrences),
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),

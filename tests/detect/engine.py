@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.detect.matcher import Hit, Matcher
+from scanner.detect.hit import Hit
+from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import compile_ruleset
 from scanner.detect.signature import Confidence, Provider, Severity, Signature
 

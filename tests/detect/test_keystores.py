@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.detect.keystores import Entry, entries, only_certificates
+from scanner.detect.proof.stores import java_keystore
 
 
 def number(value: int, size: int = 4) -> bytes:
@@ -54,3 +55,22 @@ def test_only_certificates_are_no_secret(data: bytes, whole: bool, so_far: bool)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered(data: bytes) -> None:
     assert only_certificates(b"\xfe\xed\xfe\xed" + number(2) + data) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (store(TRUSTED, KEY, TRUSTED), "holds the keys of app"),
+        (store(SECRET), "holds the keys of aes"),
+        (
+            store(*(KEY.replace(b"app", b"a%02d" % n) for n in range(6))),
+            "holds the keys of a00, a01, a02, a03 and 2 more",
+        ),
+        (store(TRUSTED), None),
+        (b"", None),
+    ],
+)
+def test_the_keys_of_a_store_are_told_by_their_aliases(data: bytes, told: str | None) -> None:
+    verdict = java_keystore(data)
+
+    assert (verdict.text if verdict else None) == told

@@ -249,3 +249,14 @@ def test_a_match_is_dropped_where_all_conditions_of_an_exclusion_hold(
     data = b"other\nTOKEN=" + TOKEN + b" revoked\nother\n"
 
     assert [path for path in ("app/x.env", "") if engine.scan(data, whole(data, path))] == kept
+
+
+def test_the_first_line_of_a_file_begins_where_the_file_does(tmp_path: Path) -> None:
+    line = signature(pattern="(?m)^acme_[a-z0-9]{10}$")
+    near = signature(pattern="(?m)^acme_[a-z0-9]{10}$", prefilter=("acme_[a-z0-9]{4}",), near=1, before=9)
+    data = b"\0\0\0" + TOKEN + b"\nx" + TOKEN + b"\n"
+
+    for sig in (line, near):
+        hits = matcher(tmp_path, sig).scan(data, [Part(3, len(data))])
+
+        assert [hit.start for hit in hits] == [3]

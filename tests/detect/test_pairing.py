@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scanner.detect.matcher import Hit, Whole
+from scanner.detect.hit import Hit
+from scanner.detect.matcher import Whole
 from scanner.detect.pair import WITHIN, Pair, read_pair
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, compile_ruleset

@@ -1,6 +1,6 @@
 """Images put together from their parts, for tests of the tracer: no bytes, only what was found in them."""
 
-from scanner.detect.matcher import Hit
+from scanner.detect.hit import Hit
 from scanner.detect.signature import Confidence
 from scanner.hits import FieldHit, FileHit, ImageScan, LayerScan
 from scanner.image.fields import Place

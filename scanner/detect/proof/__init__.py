@@ -6,10 +6,10 @@ drops one, since issuers change their formats without telling. None of them rais
 
 from collections.abc import Mapping
 
-from scanner.detect.proof import azure, checksums, claims, cloud, keys, logins, macaroon
-from scanner.detect.proof.verdict import Context, Judge, Proof, Verdict
+from scanner.detect.proof import azure, checksums, claims, cloud, keys, logins, macaroon, stores
+from scanner.detect.proof.verdict import Context, Judge, Proof, PublicHalf, Verdict
 
-__all__ = ["PROOFS", "Context", "Proof", "Verdict"]
+__all__ = ["PROOFS", "Context", "Proof", "PublicHalf", "Verdict"]
 
 
 def _alone(judge: Judge) -> Proof:
@@ -36,6 +36,7 @@ PROOFS: Mapping[str, Proof] = {
     "grafana-api-key": _alone(claims.grafana_api_key),
     "grafana-cloud": _alone(claims.grafana_cloud),
     "grafana-service-account": _alone(checksums.grafana_service_account),
+    "java-keystore": _alone(stores.java_keystore),
     "jfrog-reference": _alone(claims.jfrog_reference),
     "jwt": _alone(claims.jwt),
     "macaroon": _alone(macaroon.macaroon),

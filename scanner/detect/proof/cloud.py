@@ -74,7 +74,7 @@ def gcp_service_account(secret: bytes, context: Context) -> Verdict:
     told += [
         f"{name} {fields[key]}" for key, name in (("project_id", "project"), ("private_key_id", "key")) if key in fields
     ]
-    return Verdict(True, ", ".join((*told, verdict.text)))
+    return Verdict(True, ", ".join((*told, verdict.text)), verdict.public)
 
 
 def gcp_service_account_base64(secret: bytes) -> Verdict:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scanner.detect.proof import ssh
-from scanner.detect.proof.verdict import Verdict
+from scanner.detect.proof.verdict import PublicHalf, Verdict
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -65,7 +65,27 @@ def openssh_key(data: bytes) -> Verdict | None:
         pass  # a kind of key that lives in a security token, or a retired one
     except (ValueError, TypeError):
         return None
-    return Verdict(True, f"{kind}, {'encrypted' if encrypted else 'not encrypted'}, {ssh.fingerprint(blob)}")
+    text = f"{kind}, {'encrypted' if encrypted else 'not encrypted'}, {ssh.fingerprint(blob)}"
+    return Verdict(True, text, PublicHalf(ssh_spki(blob), blob))
+
+
+def ssh_spki(blob: bytes) -> bytes:
+    """The SubjectPublicKeyInfo, in DER, of a public key as SSH has it; empty for kinds that have none.
+
+    Args:
+        blob: the public key as it goes over the wire.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+
+    try:
+        name, _ = ssh.string(blob, 0)
+        if name == b"ssh-dss":  # which it reads with a complaint
+            return b""
+        key = load_ssh_public_key(name + b" " + base64.b64encode(blob))
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return b""
 
 
 def encrypted_key(label: str, cipher: str, data: bytes) -> Verdict | None:
@@ -96,7 +116,18 @@ def _verdict(key: "PrivateKeyTypes") -> Verdict | None:
     elif size := getattr(key, "key_size", 0):
         text += f" of {size} bits"
     blob = _public_blob(key)
-    return Verdict(True, f"{text}, not encrypted, {ssh.fingerprint(blob)}" if blob else f"{text}, not encrypted")
+    text = f"{text}, not encrypted, {ssh.fingerprint(blob)}" if blob else f"{text}, not encrypted"
+    return Verdict(True, text, PublicHalf(_spki(key), blob or b""))
+
+
+def _spki(key: "PrivateKeyTypes") -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (AttributeError, ValueError, TypeError, UnsupportedAlgorithm):
+        return b""
 
 
 def _public_blob(key: "PrivateKeyTypes") -> bytes | None:

@@ -4,9 +4,9 @@ import hashlib
 import hmac
 import re
 
-from scanner.detect.proof import ssh
+from scanner.detect.proof import pem, ssh
 from scanner.detect.proof.encoding import unbase64
-from scanner.detect.proof.verdict import Verdict
+from scanner.detect.proof.verdict import PublicHalf, Verdict
 
 _LINE_END = re.compile(rb"(?:\\{1,8}[nr]|[\r\n])[\s\"',]*")
 _FILE = re.compile(
@@ -35,7 +35,7 @@ def putty_key(secret: bytes) -> Verdict | None:
     except ValueError:
         return None
     if match["cipher"] != b"none":
-        return Verdict(True, text.format("encrypted"))
+        return Verdict(True, text.format("encrypted"), PublicHalf(pem.ssh_spki(public), public))
     parts = (match["kind"], match["cipher"], match["comment"], public, private)
     signed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     if match["version"] == b"2":
@@ -43,4 +43,6 @@ def putty_key(secret: bytes) -> Verdict | None:
         mac = hmac.new(key, signed, "sha1").hexdigest()
     else:
         mac = hmac.new(b"", signed, "sha256").hexdigest()
-    return Verdict(True, text.format("not encrypted")) if mac.encode() == match["mac"] else None
+    if mac.encode() != match["mac"]:
+        return None
+    return Verdict(True, text.format("not encrypted"), PublicHalf(pem.ssh_spki(public), public))

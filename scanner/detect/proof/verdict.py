@@ -1,10 +1,23 @@
 """What a proof says, and how it may say values that came out of a secret."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SAID = 80
 """Characters of a value from inside a secret that are said; whoever made the secret chose them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicHalf:
+    """The public half of a key pair, which anybody may see.
+
+    Attributes:
+        spki: its SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7), as certificates have it; empty where it is not told.
+        ssh: as it goes over the wire in SSH (RFC 4253, 6.6); empty for kinds that SSH has no use for.
+    """
+
+    spki: bytes = b""
+    ssh: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -14,10 +27,13 @@ class Verdict:
     Attributes:
         holds: whether the secret is what its form claims.
         text: what was proven, for the report; it never holds any of the secret's own bytes.
+        public: the public half of a private key, where it can be told. It says no more than the fingerprint in
+            ``text``, so that it is left out of comparisons.
     """
 
     holds: bool
     text: str
+    public: PublicHalf | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
