@@ -240,7 +240,8 @@ class LayerReport:
     Attributes:
         index: 0 the lowest.
         digest: of the blob as stored, or empty.
-        diff_id: of the uncompressed tar, or empty.
+        diff_id: of the uncompressed tar, as the image has it, else computed; empty where neither is so, since the
+            digest of the compressed blob vouches for the same bytes.
         size: bytes as stored; -1 where unknown.
         instruction: what made it, or None.
         origin: ``base``, ``build`` or ``cache``.

@@ -8,7 +8,7 @@ from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
 from scanner.image.oci import Document, Image
-from scanner.image.packages import Content
+from scanner.image.packages import Content, Owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ class LayerScan:
         hits: in the order of the stream.
         footprint: which paths it writes and removes.
         problems: what could not be read.
-        records: content of package managers' databases, by path.
+        records: content of package managers' databases, by path, until they are read.
+        owned: what these say about files with hits, in this layer or any other.
         public: certificates and public keys, in the order of the stream.
         public_left: how many more there were, when those of the whole scan got too many to keep.
         cut: files that have to be read as a whole, which they were not yet.
@@ -128,6 +129,7 @@ class LayerScan:
     footprint: Footprint
     problems: tuple[Problem, ...]
     records: Records = field(default_factory=dict)
+    owned: tuple[Owned, ...] = ()
     public: tuple[PublicPlace, ...] = ()
     public_left: int = 0
     cut: tuple[CutFile, ...] = ()

@@ -58,6 +58,7 @@ class _Keep:
 class _Work:
     """A layer on its way through the pipeline."""
 
+    number: int  # of the blob, in the order in which the source gave them
     name: str
     stream: BinaryIO
     layer: Layer
@@ -106,8 +107,8 @@ class Pipeline:
         self._changed = threading.Condition()
         self._active: list[_Work] = []
         self._keep = _Keep()
-        self._scans: dict[str, LayerScan] = {}
-        self._feed: Iterator[tuple[str, BinaryIO]] = iter(())
+        self._scans: dict[str, tuple[int, LayerScan]] = {}  # each with the number of its blob
+        self._feed: Iterator[tuple[int, tuple[str, BinaryIO]]] = iter(())
         self._feeding = False  # a thread is asking for one more blob
         self._opening = 0  # blobs that were asked for and are not active yet
         self._fed = False  # there is nothing more to feed
@@ -119,12 +120,12 @@ class Pipeline:
         """Scans every blob of a source.
 
         Returns:
-            The scans, by the names of the blobs.
+            The scans, by the names of the blobs; of several of one name that of the last, which unpacking would leave.
 
         Raises:
             Whatever a thread met that nobody expected.
         """
-        self._feed, self._concurrent, self._total = source.blobs(), source.concurrent, source.size
+        self._feed, self._concurrent, self._total = enumerate(source.blobs()), source.concurrent, source.size
         threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self._jobs - 1)]
         for thread in threads:
             thread.start()
@@ -138,7 +139,7 @@ class Pipeline:
                 thread.join()
         if self._error is not None:
             raise self._error
-        return self._scans
+        return {name: scan for name, (_, scan) in self._scans.items()}
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
@@ -193,7 +194,7 @@ class Pipeline:
                 self._feeding = False
                 self._fed = item is None
                 self._changed.notify_all()
-            work = None if item is None else self._open(*item)
+            work = None if item is None else self._open(item[0], *item[1])
         finally:
             self._changed.acquire()
             self._opening -= 1
@@ -201,9 +202,9 @@ class Pipeline:
             self._active.append(work)
         self._changed.notify_all()
 
-    def _open(self, name: str, stream: BinaryIO) -> _Work:
+    def _open(self, number: int, name: str, stream: BinaryIO) -> _Work:
         with_diff_id = self._check_diff_ids or not is_digest(name)
-        return _Work(name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id))
+        return _Work(number, name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id))
 
     def _release(self, work: _Work, stretch: Stretch | None) -> None:
         """Gives a layer back after it was advanced."""
@@ -248,7 +249,9 @@ class Pipeline:
         if self._profile is not None:
             _tell(self._profile, work.layer)
         with self._changed:
-            self._scans[work.name] = scan
+            # Which of two blobs of one name is through last is a matter of the threads.
+            if self._scans.get(work.name, (-1,))[0] < work.number:
+                self._scans[work.name] = work.number, scan
 
 
 def _scan(work: _Work) -> LayerScan:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset
 from scanner.image.oci import Image, Skip
 from scanner.pipeline import Pipeline
@@ -194,3 +195,35 @@ def test_a_failure_while_matching_lets_go_the_threads_that_wait_for_their_turn(
         run(Blobs([layer(1, 20)]), ruleset, 4)
 
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("slow", [0, 1], ids=["the first is through last", "the second is through last"])
+def test_of_two_blobs_of_one_name_the_later_counts_whichever_is_through_first(
+    slow: int, ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = [layer(number, 1) for number in (1, 2)]
+    other_is_through = threading.Event()
+    find = Matcher.find
+
+    class Telling(io.BytesIO):
+        def close(self) -> None:
+            super().close()
+            other_is_through.set()
+
+    class Source(Blobs):
+        concurrent = True
+
+        def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
+            for number, data in enumerate(copies):
+                yield "same", io.BytesIO(data) if number == slow else Telling(data)
+
+    def finding(matcher: Matcher, data: bytes) -> list[tuple[int, int]]:
+        if b"some words of layer %d" % (slow + 1) in data:
+            assert other_is_through.wait(timeout=30)
+        return find(matcher, data)
+
+    monkeypatch.setattr(Matcher, "find", finding)
+
+    scans = Pipeline(ruleset, 2, lambda read, total: None, None).run(Source([]))
+
+    assert [hit.path.split("/")[1] for hit in scans["same"].hits] == ["2", "2"]

@@ -180,6 +180,22 @@ def test_the_diff_id_of_a_layer_that_its_digest_vouches_for_is_checked_when_aske
     assert _mismatches(path, ruleset, check_diff_ids=True) == ["diff_id does not match"]
 
 
+def test_a_layer_whose_diff_id_nobody_names_has_one_in_the_report_when_that_is_asked_for(
+    tmp_path: Path, ruleset: Ruleset
+) -> None:
+    layout = tmp_path / "layout"
+    shutil.copytree(ROOT / "tests/data/multi-stage/buildkit-cache", layout)
+    index = json.loads((layout / "index.json").read_text())
+    (layout / "index.json").write_text(json.dumps({**index, "manifests": []}))
+
+    def diff_ids(*, check_diff_ids: bool) -> set[str]:
+        (left,) = Scanner(ruleset, b"k", check_diff_ids=check_diff_ids).scan(str(layout))
+        return {layer.diff_id.partition(":")[0] for layer in left.layers}
+
+    assert diff_ids(check_diff_ids=False) == {""}
+    assert diff_ids(check_diff_ids=True) == {"sha256"}
+
+
 def test_the_diff_id_of_a_layer_without_a_digest_is_always_checked(tmp_path: Path, ruleset: Ruleset) -> None:
     files = docker_archive((["a:1"], [tar_of_files({"a": b"1"})]))
     name = next(name for name in files if name.endswith("layer.tar"))

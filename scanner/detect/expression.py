@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # Public in all but name: the module has been there, under this name, since Python 3.11 and has no stubs.
 _parser: Any = importlib.import_module("re._parser")
@@ -111,30 +111,55 @@ def open_ended(tree: Any) -> bool:
     return any(open_ended(part) for part in _parts(tree[-1]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Characters in a row that stand in every match: for each, how many it may be (1 for a literal)."""
+class Anchor(NamedTuple):
+    """Literal characters in a row that every match holds; ordered by how good they are to look for.
 
-    sizes: tuple[int, ...] = ()
+    Attributes:
+        strength: how many there are, one less if case does not matter for some of them.
+        length: how many there are.
+    """
 
-    def __add__(self, other: "_Run") -> "_Run":
-        return _Run(self.sizes + other.sizes)
+    strength: int
+    length: int
 
     @property
-    def length(self) -> int:
-        """Of the longest part that can be written out as a few literals."""
-        best = start = 0
+    def any_case(self) -> bool:
+        """Whether case does not matter for some of them."""
+        return self.strength < self.length
+
+
+class _Char(NamedTuple):
+    """A place in a run: how many characters it may be (1 for a literal), and whether they are a letter in any case."""
+
+    size: int
+    any_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Characters in a row that stand in every match."""
+
+    chars: tuple[_Char, ...] = ()
+
+    def __add__(self, other: "_Run") -> "_Run":
+        return _Run(self.chars + other.chars)
+
+    @property
+    def anchor(self) -> Anchor:
+        """The best part that can be written out as a few literals."""
+        best, start = Anchor(0, 0), 0
         ways = 1
-        for end, size in enumerate(self.sizes, 1):
-            ways *= size
+        for end, char in enumerate(self.chars, 1):
+            ways *= char.size
             while ways > WAYS:
-                ways //= self.sizes[start]
+                ways //= self.chars[start].size
                 start += 1
-            best = max(best, end - start)
+            length = end - start
+            best = max(best, Anchor(length - any(char.any_case for char in self.chars[start:end]), length))
         return best
 
     def least(self, other: "_Run") -> "_Run":
-        return min(self, other, key=lambda run: (run.length, len(run.sizes)))
+        return min(self, other, key=lambda run: (run.anchor, len(run.chars)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +168,7 @@ class _Literals:
 
     head: _Run
     tail: _Run
-    best: int
+    best: Anchor
     solid: bool
 
     def __add__(self, other: "_Literals") -> "_Literals":
@@ -151,7 +176,7 @@ class _Literals:
         return _Literals(
             head=self.head + other.head if self.solid else self.head,
             tail=self.tail + other.tail if other.solid else other.tail,
-            best=max(self.best, other.best, middle.length),
+            best=max(self.best, other.best, middle.anchor),
             solid=self.solid and other.solid,
         )
 
@@ -164,36 +189,40 @@ class _Literals:
         )
 
 
-_NOTHING = _Literals(_Run(), _Run(), 0, True)
-_OPEN = _Literals(_Run(), _Run(), 0, False)
+_NOTHING = _Literals(_Run(), _Run(), Anchor(0, 0), True)
+_OPEN = _Literals(_Run(), _Run(), Anchor(0, 0), False)
 
 
-def anchor(tree: Any) -> int:
-    """Length of the longest run of literal characters that every match is sure to hold."""
-    return _sequence(tree).best
+def anchor(tree: Any) -> Anchor:
+    """The best run of literal characters that every match is sure to hold."""
+    return _sequence(tree, tree.state.flags).best
 
 
-def _sequence(tree: Any) -> _Literals:
+def _sequence(tree: Any, flags: int) -> _Literals:
     total = _NOTHING
     for node in tree:
-        total += _literals(node, any_case(tree))
+        total += _literals(node, flags)
     return total
 
 
-def _literals(node: Node, caseless: bool) -> _Literals:
+def _literals(node: Node, flags: int) -> _Literals:
     name, value = str(node[0]), node[1]
     if name == "LITERAL":
-        return _solid(_Run((2 if caseless and chr(value).isalpha() else 1,)))
+        caseless = bool(flags & re.IGNORECASE) and chr(value).isalpha()
+        return _solid(_Char(2, any_case=True) if caseless else _Char(1))
     if name == "IN":
         size = _class_size(value)
-        return _solid(_Run((size,))) if size <= FEW else _OPEN
+        return _solid(_Char(size)) if size <= FEW else _OPEN
+    if name == "SUBPATTERN":
+        _group, added, taken, part = value  # flags, as `(?i:` and `(?-i:` have them
+        return _sequence(part, (flags | added) & ~taken)
     if name in _REPEATS:
         low, high, part = value
-        inner, total = _sequence(part), _NOTHING
+        inner, total = _sequence(part, flags), _NOTHING
         for _ in range(min(int(low), 32)):
             total += inner
         return total if low == high and low <= 32 else total + (inner.either(_NOTHING) if high == 1 else _OPEN)
-    parts = [_sequence(part) for part in _parts(node)]
+    parts = [_sequence(part, flags) for part in _parts(node)]
     if name in ("AT", "ASSERT", "ASSERT_NOT"):
         return _NOTHING
     if not parts:
@@ -204,8 +233,9 @@ def _literals(node: Node, caseless: bool) -> _Literals:
     return total
 
 
-def _solid(run: _Run) -> _Literals:
-    return _Literals(run, run, run.length, True)
+def _solid(char: _Char) -> _Literals:
+    run = _Run((char,))
+    return _Literals(run, run, run.anchor, True)
 
 
 def _class_size(items: Sequence[Node]) -> int:
@@ -216,11 +246,6 @@ def _class_size(items: Sequence[Node]) -> int:
             return 256
         total += value[1] - value[0] + 1 if str(name) == "RANGE" else 1
     return total
-
-
-def any_case(tree: Any) -> bool:
-    """Whether all of it is matched without regard to case."""
-    return bool(tree.state.flags & re.IGNORECASE)
 
 
 def can_be_empty(tree: Any) -> bool:

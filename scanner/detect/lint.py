@@ -98,11 +98,14 @@ def _shape(prefilter: str) -> Iterator[str]:
             yield f"repeats up to {high} times; {SPAN} are enough to say where to look, the pattern does the rest"
     if expression.open_ended(tree):
         yield "ends in a repeat of variable length and so reports every end of one secret; cut it to the least count"
-    least = ANCHOR_ANY_CASE if expression.any_case(tree) else ANCHOR
-    if (length := expression.anchor(tree)) < least:
+    anchor = expression.anchor(tree)
+    least = ANCHOR_ANY_CASE if anchor.any_case else ANCHOR
+    if anchor.length < least:
+        case = " in any case" if anchor.any_case else ""
         yield (
-            f"is sure of only {length} literal characters in a row, in the weakest of its alternatives; anchor it by "
-            f"{least} or more, by the name beside the secret if the secret has none, or split the alternatives"
+            f"is sure of only {anchor.length} literal characters in a row{case}, in the weakest of its alternatives; "
+            f"anchor it by {least} or more, by the name beside the secret if the secret has none, or "
+            "split the alternatives"
         )
 
 

@@ -13,7 +13,7 @@ from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.hit import Hit, resolved
 from scanner.detect.marks import mark
-from scanner.detect.marshal_strings import string_bounds
+from scanner.detect.marshal_strings import HEAD, string_bounds
 from scanner.detect.parsers import PARSERS
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
@@ -264,7 +264,7 @@ def matches(sig: Signature, data: bytearray | bytes, region: Region, end: int) -
         return
     begin, stop = max(region.start, end - sig.before), min(region.end, end + sig.after)
     if region.path.endswith(".pyc"):
-        for first, last in string_bounds(data, begin, end):
+        for first, last in string_bounds(data, max(region.start, begin - HEAD), end):
             # A copy, since look-behind would see the length byte before the string, which may be a letter too.
             found = list(_search(sig, bytes(data[first : min(last, stop)]), 0, first, end))
             if found:

@@ -6,11 +6,12 @@ Source: RFC 1952 (gzip), RFC 8878 (zstd), the xz file format 1.2.0, bzip2's head
 import bz2
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol, cast
 
 import zstandard
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from scanner.errors import FormatError
 from scanner.image.zstd import ZstdReader, is_zstd, whole_frames
@@ -139,11 +140,59 @@ class _Decoder(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+_CARE = ((1 << 15, 1 << 30), (1 << 9, 1 << 30), (1, 1 << 30), (1, 1))
+"""Compressed bytes that gzip is given at a time, and the most it may give back, from rough to fine."""
+
+
+class _Gzip:
+    """One member of a gzip stream (RFC 1952); gives all that comes before a fault in it, to the byte.
+
+    What a call had decompressed when it met the fault is lost with the error. So the state before each call is kept,
+    and a call that failed is made again from there in finer steps, until the error costs nothing more. That takes
+    zlib: isal's state cannot be copied, and it reads no header of several fields that comes to it in pieces.
+    """
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._input = b""
+        self._full = False  # the last call gave as much as it might, and may have more
+        self._care = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not (self._input or self._full or self.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data + self._input
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        self._input += data
+        while True:
+            step, most = _CARE[self._care]
+            most = min(most, max_length)
+            before = self._inflate.copy()
+            try:
+                held = self._inflate.decompress(self._input[:step], most)
+            except zlib.error:
+                if self._care == len(_CARE) - 1:
+                    raise
+                self._inflate, self._care = before, self._care + 1
+                continue
+            self._input = self._inflate.unconsumed_tail + self._input[step:]
+            self._full = len(held) == most
+            return held
 
 
 _DECODERS: dict[str, Callable[[], _Decoder]] = {
-    "gzip": lambda: cast(_Decoder, igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)),
+    "gzip": _Gzip,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
     "bzip2": bz2.BZ2Decompressor,
 }
@@ -152,8 +201,8 @@ _DECODERS: dict[str, Callable[[], _Decoder]] = {
 class _Streams(io.RawIOBase):
     """Compressed streams, one after another, as one (RFC 1952, 2.2): eStargz layers are made of thousands.
 
-    Other readers lose what a call had decompressed when it meets damage, which is the whole of a small layer; here the
-    first bytes are decompressed in small steps, and a stream cut short gives all it has.
+    Other readers lose what a call had decompressed when it meets damage, which is the whole of a small layer. Here gzip
+    loses nothing; of xz and bzip2 the first bytes are decompressed in small steps, and a stream cut short gives all.
     """
 
     def __init__(self, stream: BinaryIO, make: Callable[[], _Decoder]) -> None:
@@ -163,7 +212,7 @@ class _Streams(io.RawIOBase):
         self._begun = False
         self._read = b""
         self._at = 0
-        self._careful = _CAREFUL
+        self._careful = 0 if make is _Gzip else _CAREFUL
 
     def readable(self) -> bool:
         """Always true."""
@@ -219,7 +268,7 @@ _STEP = 1 << 15
 """Compressed bytes that are decompressed at a time; twice as many gain 2 %, half as many cost 5 %."""
 
 _CAREFUL = 1 << 14
-"""Compressed bytes at the start that are decompressed in small steps."""
+"""Compressed bytes at the start that are decompressed in small steps, by decoders that lose those of a step."""
 
 DECOMPRESSION_ERRORS = (
     OSError,
@@ -227,6 +276,7 @@ DECOMPRESSION_ERRORS = (
     ValueError,
     zstandard.ZstdError,
     lzma.LZMAError,
+    zlib.error,
     cast("type[Exception]", isal_zlib.error),  # its stub types it as an exception and not as a class
     FormatError,
 )

@@ -22,11 +22,15 @@ MAX_EXTENDED = 1 << 20
 """Largest extended header (pax records, GNU long name) that is read, in bytes."""
 
 REGULAR, HARD_LINK, SYMLINK, DIRECTORY = b"0", b"1", b"2", b"5"
+_PLAIN = (REGULAR, DIRECTORY)
 _REGULAR_KINDS = (b"0", b"\0", b"7", b"S")
 _ZEROS = bytes(BLOCK)
 
 _USUAL = Struct("100s24x12s12x8sc100x6s82x155s8x4s")
 """Of a ustar header: name, size, checksum, type flag, magic, prefix, and star's mark (POSIX.1-2017 pax, star(5))."""
+
+_ENDS = frozenset((b"\0", b" ", b"\0 ", b" \0", b"  ", b"\0\0"))
+"""What a number of a header ends in where it is written as usual."""
 
 
 class Member(NamedTuple):
@@ -72,8 +76,15 @@ def _number(text: bytes) -> int:
         bits = len(text) * 8
         # 0x80 marks a positive number, 0xff a negative one in two's complement.
         return value - (1 << bits) if text[0] == 0xFF else value & ~(0x80 << (bits - 8))
-    digits = text.lstrip(b" \0").partition(b"\0")[0].rstrip()
-    return int(digits, 8) if digits else 0
+    return _octal(text)
+
+
+def _octal(text: bytes) -> int:
+    """Octal digits, which blanks and NULs may stand before, and which a NUL, blanks or the field's end end."""
+    digits = text.lstrip(b" \0").partition(b"\0")[0].rstrip(b" ")
+    if digits and not digits.isdigit():
+        raise ValueError(text)  # a sign, an underscore or a tab, which `int` takes
+    return int(digits or b"0", 8)
 
 
 def _sum(field: bytes | bytearray) -> int:
@@ -87,9 +98,9 @@ def checksum_matches(header: bytes | bytearray, at: int = 0) -> bool:
     Adler-32 keeps the sum of its bytes, plus one, modulo 65521 in its lower half, and computes it thirty times
     faster than a loop of this language's; the sum of a header is below twice that modulus, so both are tried.
     """
-    field = header[at + 148 : at + 156]
+    field = bytes(header[at + 148 : at + 156])
     try:
-        claimed = int(field.strip(b" \0") or b"0", 8)
+        claimed = _octal(field)
     except ValueError:
         return False
     total = (adler32(header[at : at + BLOCK]) & 0xFFFF) - 1 - _sum(field) + 8 * 32
@@ -181,17 +192,19 @@ class TarWalker:
         at, ordinal, end = self.next_header - offset, self.count, len(data) - BLOCK
         while at <= end:
             name, size, claimed, kind, magic, prefix, star = _USUAL.unpack_from(data, at)
-            try:
-                length = int(size[:11], 8) if kind == REGULAR else 0
-                total = int(claimed[:6], 8)
-            except ValueError:
-                break
-            usual = kind in (REGULAR, DIRECTORY) and size[11] <= 32 and claimed[6] <= 32 and length >= 0
-            if (
-                not usual
-                or (total - (adler32(data[at : at + BLOCK]) & 0xFFFF) + adler32(claimed) % 65536 - 256) % 65521
+            digits, summed = size[:11], claimed[:6]
+            if not (
+                kind in _PLAIN and digits.isdigit() and size[11:] in _ENDS and summed.isdigit() and claimed[6:] in _ENDS
             ):
                 break
+            try:
+                length = int(digits, 8)
+                total = int(summed, 8)
+            except ValueError:  # an 8 or a 9
+                break
+            if (total - (adler32(data[at : at + BLOCK]) & 0xFFFF) + adler32(claimed) % 65536 - 256) % 65521:
+                break
+            length = length if kind == REGULAR else 0
             name = name.partition(b"\0")[0]
             if prefix[0] and magic == b"ustar\0":
                 if star == b"tar\0":

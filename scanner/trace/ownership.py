@@ -7,22 +7,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from scanner.hits import FileHit, LayerScan
-from scanner.image.packages import Owned, owned
+from scanner.image.packages import Owned
 
 
 class Ownership:
     """Knows the packages of an image, as far as the files with hits are concerned."""
 
     def __init__(self, layers: Sequence[LayerScan | None]) -> None:
-        """Reads the databases of all layers.
+        """Takes what the databases of all layers say.
 
         Args:
             layers: of the image; None where a layer could not be read.
         """
-        scans = [layer for layer in layers if layer is not None]
-        wanted = frozenset(found.name for layer in scans for found in layer.hits if found.content)
         self._owners: Mapping[bytes, list[Owned]] = _by_path(
-            item for layer in scans for item in (owned(layer.records, wanted) if wanted else ())
+            item for layer in layers if layer is not None for item in layer.owned
         )
 
     def reason(self, found: FileHit) -> str | None:

@@ -16,6 +16,7 @@ GOOD = (
     "(?i)acme[\\w.-]{0,32}(?:key|token)[\\s=:\"']{1,12}[a-z0-9]{16}",
     "(?:acme|apex)(?:db)?://[a-z]{0,64}:[!-~]{3}",
     "AC[MN]E-(?:live|test)?[A-F0-9]{20}",
+    "(?i:acme)[A-F0-9]{20}",
 )
 
 
@@ -39,7 +40,9 @@ def test_a_prefilter_with_a_literal_and_a_short_fixed_tail_is_accepted(prefilter
         ("[0-9a-f]{40}", "is sure of only 1 literal"),
         ("[A-Za-z0-9]{20}", "is sure of only 0 literal"),
         ("ac[a-z]{3}me", "is sure of only 2 literal"),
-        ("(?i)key[0-9a-f]{32}", "is sure of only 3 literal"),
+        ("(?i)key[0-9a-f]{32}", "is sure of only 3 literal characters in a row in any case"),
+        ("(?i:key)[0-9a-f]{32}", "is sure of only 3 literal characters in a row in any case"),
+        ("(?:x(?i:ke)|acme_)[0-9a-f]{32}", "is sure of only 3 literal characters in a row in any case"),
         ("(?:acme|[0-9]{4})-[a-z]{9}", "is sure of only 2 literal"),
         ("(?:acme)?[a-z0-9]{9}", "is sure of only 0 literal"),
         ("acme_[a-z]*_[a-z]{4}", "repeats without end"),
@@ -152,7 +155,24 @@ def test_a_window_that_is_wider_than_blocks_overlap_is_refused() -> None:
     ],
 )
 def test_the_sure_literals_of_an_expression_are_counted(prefilter: str, length: int) -> None:
-    assert expression.anchor(expression.parse(prefilter)) == length
+    assert expression.anchor(expression.parse(prefilter)).length == length
+
+
+@pytest.mark.parametrize(
+    ("prefilter", "any_case"),
+    [
+        ("(?i)acme", True),
+        ("(?i:acme)", True),
+        ("a(?i:c)me", True),
+        ("(?i)(?-i:acme)", False),
+        ("(?i:.{4})acme", False),
+        ("(?i)1234", False),
+        ("(?i:a).acme", False),
+    ],
+)
+def test_letters_in_any_case_are_seen_wherever_the_flag_stands(prefilter: str, any_case: bool) -> None:
+    anchor = expression.anchor(expression.parse(prefilter))
+    assert (anchor.length, anchor.any_case) == (4, any_case)
 
 
 def test_the_sample_is_the_same_each_time_and_of_the_size_asked_for() -> None:

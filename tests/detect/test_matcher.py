@@ -127,6 +127,23 @@ def test_a_token_in_compiled_python_ends_where_its_string_does(tmp_path: Path) -
     assert found(matcher(tmp_path, signature()).scan(data, whole(data, "app/x.pyc"))) == [("acme-token", TOKEN)]
 
 
+def test_letters_of_a_constant_that_look_like_the_head_of_another_do_not_cut_the_token(tmp_path: Path) -> None:
+    # "z " reads as a string of 32 characters, which would end within the token, where the pattern may end as well.
+    data = marshal.dumps(("the quiz of " + "x" * 17 + " " + TOKEN.decode(), 7))
+    engine = matcher(
+        tmp_path, signature(pattern="(?<![a-z0-9])acme_[a-z0-9]{4,10}(?![a-z0-9])", prefilter=("acme_[a-z0-9]{4}",))
+    )
+
+    assert found(engine.scan(data, whole(data, "app/x.pyc"))) == [("acme-token", TOKEN)]
+
+
+def test_a_constant_is_known_by_its_head_where_that_lies_before_what_the_pattern_sees(tmp_path: Path) -> None:
+    data = marshal.dumps((TOKEN.decode() + "-" * (ord("F") - len(TOKEN)), 7))
+    engine = matcher(tmp_path, signature(pattern="(?<![A-Za-z0-9])acme_[a-z0-9]{10}", before=len("acme_q1w2")))
+
+    assert found(engine.scan(data, whole(data, "app/x.pyc"))) == [("acme-token", TOKEN)]
+
+
 def test_binary_bytes_end_a_token(tmp_path: Path) -> None:
     data = b"\x00\xff" + TOKEN + b"\x80\x01"
 

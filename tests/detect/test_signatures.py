@@ -1,10 +1,11 @@
 """Every signature is tested by its own examples, through the real engine."""
 
+import marshal
 from pathlib import Path
 
 import pytest
 
-from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher, Whole
 from scanner.detect.ruleset import Ruleset, compile_ruleset
 from scanner.detect.selftest import check_examples
 from scanner.detect.signature import Example
@@ -52,3 +53,26 @@ def test_every_signature_has_an_example_and_a_counter_example(ruleset: Ruleset) 
 )
 def test_the_kinds_people_ask_for_first_are_there(kind: str, ruleset: Ruleset) -> None:
     assert kind in {sig.id for sig in ruleset.signatures}
+
+
+def test_a_secret_that_is_known_by_itself_is_known_as_a_constant_of_compiled_python(ruleset: Ruleset) -> None:
+    # The byte before a constant is its length, which may be a letter or a digit; that behind it is the next one's type.
+    engine = Matcher(ruleset)
+
+    def finds(data: bytes, path: str, signature: str, secret: str) -> bool:
+        hits = engine.scan(data, [Whole(len(data), path)])
+        return any((hit.signature.id, hit.secret.decode("latin-1")) == (signature, secret) for hit in hits)
+
+    known, missed = 0, []
+    for sig in ruleset.signatures:
+        for secret in [
+            e.secret for e in sig.examples if e.secret.isascii() and e.encoding == "utf-8" and not sig.paths
+        ]:
+            if finds(f'x = "{secret}"\n'.encode(), "app/x.py", sig.id, secret):
+                known += 1
+                code = marshal.dumps(("zz", secret, "zz"))
+                if not finds(code, "app/x.pyc", sig.id, secret):
+                    missed.append((sig.id, code))
+
+    assert missed == []
+    assert known > 300

@@ -1,6 +1,7 @@
-import gzip
 import io
 import lzma
+import zlib
+from random import Random
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -27,13 +28,13 @@ def read(blob: bytes, kind: str, size: int = 4096) -> tuple[bytes, BaseException
 
 def read_through(stream: BinaryIO, size: int) -> tuple[bytes, BaseException | None]:
     buffer = bytearray(size)
-    held = b""
+    held = bytearray()
     try:
         while count := read_into(stream, buffer):
             held += buffer[:count]
     except DECOMPRESSION_ERRORS as error:
-        return held, error
-    return held, None
+        return bytes(held), error
+    return bytes(held), None
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
@@ -146,8 +147,70 @@ def test_reading_up_to_a_count_goes_on_after_a_short_read() -> None:
     assert read_up_to(io.BytesIO(b"ab"), 5) == b"ab"
 
 
-def test_gzip_with_every_header_field_is_read() -> None:
-    out = io.BytesIO()
-    with gzip.GzipFile("a name", "wb", fileobj=out) as file:
-        file.write(PLAIN)
-    assert read(out.getvalue(), "gzip") == (PLAIN, None)
+def gzip_member(plain: bytes, flags: int = 0, long: int = 0) -> bytes:
+    """A member with the header's optional fields that are asked for, made by RFC 1952 and not by a library."""
+    head = b"\x1f\x8b\x08" + bytes([flags]) + b"\0\0\0\0\0\xff"
+    if flags & FEXTRA:
+        extra = b"AB\x04\0some" + b"CD" + long.to_bytes(2, "little") + b"\0" * long
+        head += len(extra).to_bytes(2, "little") + extra
+    if flags & FNAME:
+        head += b"layer" + b"x" * long + b".tar\0"
+    if flags & FCOMMENT:
+        head += b"made by hand" + b"." * long + b"\0"
+    if flags & FHCRC:
+        head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little")
+    deflate = zlib.compressobj(wbits=-15)
+    body = deflate.compress(plain) + deflate.flush()
+    return head + body + zlib.crc32(plain).to_bytes(4, "little") + (len(plain) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
+
+
+@pytest.mark.parametrize("long", [0, 60_000], ids=["short", "long"])
+@pytest.mark.parametrize("flags", range(0, 32, 2))
+def test_a_gzip_header_may_have_any_of_its_optional_fields(flags: int, long: int) -> None:
+    blob = gzip_member(PLAIN, flags, long)
+    assert read(blob, "gzip") == (PLAIN, None)
+    assert read(blob + gzip_member(b"and more", flags, long), "gzip") == (PLAIN + b"and more", None)
+
+
+@pytest.mark.parametrize("plain", [b"TOKEN=abc\n", PLAIN, bytes(3_000_000) + b"TOKEN=abc\n"], ids=len)
+@pytest.mark.parametrize("at", range(-8, 0))
+def test_a_gzip_trailer_that_is_wrong_or_cut_takes_nothing_away(plain: bytes, at: int) -> None:
+    blob = gzip_member(plain, FNAME | FEXTRA)
+    wrong = bytearray(blob)
+    wrong[at] ^= 1
+
+    for damaged, says in ((bytes(wrong), "incorrect"), (blob[:at], "ends inside")):
+        held, error = read(damaged, "gzip", 1 << 20)
+        assert held == plain
+        assert says in str(error)
+
+
+def exactly(blob: bytes) -> bytes:
+    """What zlib makes of a raw deflate stream that ends in a fault, a byte in and a byte out at a time."""
+    inflate, held = zlib.decompressobj(-15), bytearray()
+    for at in range(len(blob)):
+        tail = blob[at : at + 1]
+        try:
+            while (given := inflate.decompress(tail, 1)) or inflate.unconsumed_tail:
+                held += given
+                tail = inflate.unconsumed_tail
+        except zlib.error:
+            return bytes(held)
+    raise AssertionError("there is no fault in it")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fault_within_gzip_takes_nothing_away_that_comes_before_it(seed: int) -> None:
+    blob = gzip_member(PLAIN, FNAME)
+    body = len(b"layer.tar\0") + 10
+    cut = 10_000 + 3000 * seed
+    damaged = blob[:cut] + Random(seed).randbytes(60_000)
+
+    held, error = read(damaged, "gzip")
+
+    assert held == exactly(damaged[body:])
+    assert len(held) > 10_000
+    assert isinstance(error, zlib.error)

@@ -1,5 +1,6 @@
 """Every form an image comes in on disk, made from real ones, leads to the same image."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -675,3 +677,18 @@ def test_a_member_that_is_in_an_archive_twice_is_told(tmp_path: Path) -> None:
         member.size = len(again["manifest.json"])
         tar.addfile(member, io.BytesIO(again["manifest.json"]))
     assert "is in the archive more than once; only the last was read" in read(path).reasons
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "streamed"])
+def test_a_document_gives_way_to_a_later_member_of_its_name_that_is_none(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    files = docker_archive((["a:1"], [ONE]))
+    entries = [*(file_entry(name, data) for name, data in files.items()), file_entry("manifest.json", b"no document")]
+    path = tmp_path / "x.tar"
+    path.write_bytes(compress(tar_of(entries)))
+
+    target = read(path)
+
+    assert [image.references for image in target.images if image.references] == []
+    assert "is in the archive more than once; only the last was read" in target.reasons

@@ -1,7 +1,8 @@
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import FormatError
@@ -28,6 +29,80 @@ def walk(data: bytes) -> list[Member]:
         if member is not None:
             found.append(member)
     return found
+
+
+def walk_fast(data: bytes) -> list[Member]:
+    """The same, read the way a layer does: in runs, which `feed` goes on from."""
+    walker = TarWalker()
+    found = []
+    while True:
+        found += walker.run(data, 0)
+        if walker.next_header + 512 > len(data):
+            return found
+        member = walker.feed(data, walker.next_header)
+        if member is not None:
+            found.append(member)
+
+
+def read_by(way: Callable[[bytes], list[Member]], data: bytes) -> list[Member] | str:
+    """Members, or what is wrong."""
+    try:
+        return way(data)
+    except FormatError as error:
+        return str(error)
+
+
+NUMBER_ENDS = st.text(alphabet="\0 \x01\t\n\x1f01789_-x\x85", max_size=2).map(lambda text: text.encode("latin-1"))
+
+
+@st.composite
+def mutated_headers(draw: st.DrawFn) -> bytes:
+    """A header whose sum is right, and whose numbers are written in one of many ways, most of them wrong."""
+
+    def written(number: int, width: int) -> bytes:
+        start = draw(st.sampled_from([b"", b"", b"", b" ", b"\0", b"\t", b"+", b"-", b"0o", b"\x80"]))
+        end = draw(NUMBER_ENDS)
+        digits = b"%0*o" % (draw(st.integers(0, width)), number)
+        return (start + digits[-(width - len(start) - len(end)) :] + end).ljust(width, draw(st.sampled_from(PADS)))
+
+    block = bytearray(header(draw(st.sampled_from([b"a", b"a/", b"./a\0b", b"caf\xe9"]))))
+    block[124:136] = written(draw(st.sampled_from([0, 3, 512, 0o777])), 12)
+    block[156:157] = draw(st.sampled_from([b"0", b"0", b"0", b"5", b"\0", b"1", b"7", b"Q"]))
+    if draw(st.booleans()):
+        block[345:347] = b"p\0"
+        block[508:512] = draw(st.sampled_from([bytes(4), b"tar\0"]))
+    total = sum(block[:148]) + 8 * 32 + sum(block[156:])
+    usual = draw(st.booleans())
+    block[148:156] = b"%06o\0 " % total if usual else written(total, 8)
+    return bytes(block)
+
+
+PADS = [b"\0", b" ", b"\x01", b"5"]
+
+
+@settings(max_examples=600)
+@given(st.lists(mutated_headers(), min_size=1, max_size=2))
+def test_a_run_reads_a_header_as_a_single_step_does_or_leaves_it(headers: list[bytes]) -> None:
+    data = b"".join(block + bytes(1024) for block in headers)
+    assert read_by(walk, data) == read_by(walk_fast, data)
+
+
+@pytest.mark.parametrize("end", [b"\x01", b"\t", b"\x1f", b"x"])
+def test_a_number_ends_in_a_nul_or_a_blank_and_in_nothing_else(end: bytes) -> None:
+    sized = header(b"f", b"00000000003" + end) + padded(b"abc")
+    summed = bytearray(header(b"f"))
+    summed[154:156] = end + b" "
+
+    assert read_by(walk_fast, sized) == read_by(walk, sized)
+    assert read_by(walk_fast, sized) == "offset 0: tar header with a size that is no number"
+    assert read_by(walk_fast, bytes(summed)) == "offset 0: expected a tar header, found other bytes"
+
+
+@pytest.mark.parametrize("end", [b"\0 ", b" \0", b"  ", b"\0\0", b"\0x"])
+def test_what_follows_the_end_of_a_checksum_does_not_matter(end: bytes) -> None:
+    data = bytearray(header(b"f"))
+    data[154:156] = end
+    assert [member.path for member in walk(bytes(data))] == [member.path for member in walk_fast(bytes(data))] == ["f"]
 
 
 @pytest.mark.parametrize(

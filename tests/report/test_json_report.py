@@ -166,6 +166,14 @@ def test_any_secret_is_hidden_in_a_path(secret: bytes) -> None:
     assert told["images"][0]["findings"][0]["occurrences"][0]["path"] != path
 
 
+def test_the_schema_says_when_a_layer_has_no_digest_and_no_diff_id() -> None:
+    fields = SCHEMA["$defs"]["layer"]["properties"]
+    nullable = {name: field for name, field in fields.items() if "null" in field.get("type", ())}
+
+    assert [name for name, field in nullable.items() if "null" not in field["description"].lower()] == []
+    assert "--check-diff-ids" in nullable["diff_id"]["description"]
+
+
 def test_what_is_not_known_is_null() -> None:
     blank = image(digest="", image_id="", platform="", references=())
     told = to_json(report(blank), show_secrets=False)["images"][0]

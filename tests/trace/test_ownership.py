@@ -2,13 +2,14 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from scanner.detect.ruleset import Ruleset
 from scanner.finding import Finding
+from scanner.image import packages
 from scanner.scan import Scanner
 from tests.image.archives import docker_archive, tar_of_files, write_tar
 
@@ -65,3 +66,24 @@ def test_a_file_larger_than_a_block_is_read_again(
     (image,) = Scanner(ruleset, b"k").scan(str(path))
 
     assert [finding.downgraded for finding in image.findings] == [None if changed else REASON]
+
+
+def test_a_database_is_read_once_for_all_images_that_share_its_layer(
+    tmp_path: Path, ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = b"# settings of acme\n" * 200_000 + KEY + b"# end\n" * 100_000
+    sums = f"{hashlib.md5(big).hexdigest()}  usr/share/acme/key.ini\n".encode()
+    shared = tar_of_files({"usr/share/acme/key.ini": big, DATABASE: sums})
+    files = docker_archive((["a:1"], [shared]), (["b:1"], [shared, tar_of_files({"z": b"x"})]))
+    read: list[bytes] = []
+
+    def reading(path: bytes, content: bytes, records: Mapping[bytes, bytes]) -> Iterator[packages.Owned]:
+        read.append(path)
+        return packages._md5sums(path, content, records)
+
+    monkeypatch.setattr(packages, "_READERS", ((b".md5sums", reading),))
+
+    images = Scanner(ruleset, b"k").scan(str(write_tar(tmp_path / "image.tar", files)))
+
+    assert [finding.downgraded for image in images for finding in image.findings] == [REASON, REASON]
+    assert read == [DATABASE.encode()]

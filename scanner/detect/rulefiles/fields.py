@@ -58,6 +58,27 @@ def tables(table: Mapping[str, Any], name: str, where: str) -> tuple[Mapping[str
     return tuple(value)
 
 
+def rules(document: Mapping[str, Any], *ids: str) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    """The rules of a document that lists them under ``rules``, each with an id and a ``pattern``.
+
+    Args:
+        document: what the file holds.
+        ids: fields that may hold a rule's id, the first that does counts.
+
+    Yields:
+        A rule's table, its id, and what to call it in errors.
+
+    Raises:
+        MalformedError: a rule has no id or no pattern.
+    """
+    for index, table in enumerate(tables(document, "rules", "the file")):
+        where = f"rule {index + 1}"
+        name = next(filter(None, (text(table, field, where) for field in ids)), "")
+        if not name or not text(table, "pattern", where):
+            raise MalformedError(f"{where}: expected an id and a pattern")
+        yield table, name, f"rule {name!r}"
+
+
 def unknown(table: Mapping[str, Any], known: set[str], rule: str) -> Iterator[Unhonoured]:
     """A note for each field that this version of layerleak has never heard of."""
     return (Unhonoured(rule, str(name), "unknown here, so without effect") for name in table if name not in known)

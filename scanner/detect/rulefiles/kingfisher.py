@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scanner.detect.rulefiles.fields import number, tables, text, texts, unknown
+from scanner.detect.rulefiles.fields import number, rules, text, texts, unknown
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
 from scanner.detect.rulefiles.rule import Rule, build
 from scanner.detect.rulefiles.syntax import RUST
@@ -38,8 +38,8 @@ _SPECIAL = "!@#$%^&*()_+-=[]{}|;:'\",.<>?/\\`~"
 
 def recognises(document: Mapping[str, Any]) -> bool:
     """Whether a YAML document has rules with fields of Kingfisher's own."""
-    rules = document.get("rules")
-    return isinstance(rules, list) and any(isinstance(rule, Mapping) and _MARKS & rule.keys() for rule in rules)
+    found = document.get("rules")
+    return isinstance(found, list) and any(isinstance(rule, Mapping) and _MARKS & rule.keys() for rule in found)
 
 
 def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
@@ -52,12 +52,8 @@ def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
         MalformedError: a field is missing or of the wrong kind.
     """
     yield from unknown(document, {"rules"}, "")
-    for index, table in enumerate(tables(document, "rules", "the file")):
-        where = f"rule {index + 1}"
-        name = text(table, "id", where)
-        if not name or not text(table, "pattern", where):
-            raise MalformedError(f"{where}: expected an id and a pattern")
-        yield from _rule(table, name, f"rule {name!r}")
+    for table, name, where in rules(document, "id"):
+        yield from _rule(table, name, where)
 
 
 def _rule(table: Mapping[str, Any], name: str, where: str) -> Iterator[Signature | Unhonoured]:

@@ -6,8 +6,8 @@ Facts: the project's documentation of its rules.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scanner.detect.rulefiles.fields import tables, text, texts, unknown
-from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
+from scanner.detect.rulefiles.fields import rules, tables, text, texts, unknown
+from scanner.detect.rulefiles.notes import Unhonoured
 from scanner.detect.rulefiles.rule import Rule, build
 from scanner.detect.rulefiles.syntax import RUST
 from scanner.detect.signature import Confidence, Severity, Signature
@@ -37,12 +37,7 @@ def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
         yield Unhonoured(
             "", "rulesets", f"{ruleset.get('id', 'one')!s} chooses no rules here, all that are given are used"
         )
-    for index, table in enumerate(tables(document, "rules", "the file")):
-        where = f"rule {index + 1}"
-        name = text(table, "id", where) or text(table, "name", where)
-        if not name or not text(table, "pattern", where):
-            raise MalformedError(f"{where}: expected an id and a pattern")
-        where = f"rule {name!r}"
+    for table, name, where in rules(document, "id", "name"):
         yield from unknown(table, _RULE, name)
         categories = set(texts(table, "categories", where))
         yield from build(

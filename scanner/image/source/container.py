@@ -349,6 +349,7 @@ class StreamedTar:
             if name in self._sizes:
                 self.skips.append(_twice(self.name, name, self._sizes[name]))
             self._sizes[name] = member.size
+            self._kept.pop(name, None)
             try:
                 peeked = cast(BinaryIO, Peeked(cast(BinaryIO, _Limited(self._stream, member.size))))
                 if member.size <= MAX_DOCUMENT and _starts_document(peeked.head):  # type: ignore[attr-defined]
