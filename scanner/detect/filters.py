@@ -58,8 +58,9 @@ class Candidate:
 
 _ASSIGNMENTS = re.compile(r"^.*[=:][^\s=:]*[\s,;&](?=.)", re.DOTALL)
 _NAME = re.compile(
-    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])[\\"'\])]*\s*(?:[,\s]\s*["']?value["']?\s*[=:]|=>|:=|[=:,>])?\s*[\\"'`]*$""",
-    re.IGNORECASE,
+    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
+      (?:(?:[,\s]|\s\{)\s*["']?(?:value|default)["']?\s*[=:]|=>|[?.+|]{0,2}:{0,3}={1,3}|!==?|[:,>])?\s*[bru@]?[\\"'`]*$""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _SETTINGS = re.compile(
     r"""(?:^|/)(?:\.env[^/]*|[._]netrc|netrc|\.?pgpass|\.git-credentials|\.npmrc|\.pypirc|\.htpasswd|[^/]*\.(?:env|tfvars|properties|ini|cfg|cnf|conf)|credentials[^/]*|secrets?\.[^/]*
@@ -69,12 +70,12 @@ _SETTINGS = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass
-      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|0{8,}|1{8,}|123456|abcdef12|deadbeef|foobar|todo|fixme|not[-_]?a[-_]?real
+      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|fixme|not[-_]?a[-_]?real
       | \bfake|notsecret|secret[-_]?here|^user@\w+$|none$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
-    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{ | \{\{ | \}\} | \$\( | <%= | ^env[.:(] | ^(?:process|os|config|self|
+    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*(?:\}\}|$) | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$) | \$\{?$ | <%= | ^env[.:(] | ^(?:process|os|config|self|
         this|settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -92,13 +93,15 @@ _CODE = re.compile(
     r"""^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\#|/|-)[A-Za-z_$][\w$]*)+$   # a dotted, scoped or dashed name
       | ^[a-z]+(?:[A-Z][a-z]+)+\d?$ | ^(?:[A-Z][a-z]+){2,}\d?$       # camelCase, PascalCase
       | ^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$ | ^[a-z][a-z0-9]*(?:_[a-z0-9]+)+$  # CONSTANT_NAME, snake_case
-      | [();{}\[\]<>|\\,"'`] | ^[a-z]+://[^@]*$ | ^[/~.][\w./-]+$ | ^\w:\\ | ^[\d.,:/-]+$ | ^[=!<>&+*-]""",
+      | [();{}\[\]<>|\\,"'`] | ^[a-z]+://[^@]*$ | ^[/~.][\w./@-]+$ | ^\w:\\ | ^[\d.,:/-]+$ | ^[=!<>&+*-]""",
     re.VERBOSE,
 )
 
 
 def placeholder(candidate: Candidate) -> bool:
     """A value that documentation puts where the secret goes."""
+    if candidate.secret.endswith(("...", "…")):
+        return True  # whoever wrote it down left the rest out
     found = _PLACEHOLDER.search(candidate.secret)
     if found and (len(found.group()) > 5 or not looks_random(candidate.secret)):
         return True  # a random value may well hold four x in a row, or the letters of a short word
@@ -312,7 +315,7 @@ _MISNAMED = re.compile(
       |placeholder|description|desc|error|header|scope|audience|issuer|location|variable|selector|element|input|form
       |provider|manager|service|generator|encoder|validator|strategy|index|date|time|callback|handler|ref|arn|alias
       |fingerprint|_?ids?|policies|checksum|sha\d*|md5|string|map|set|list|iv|salt_?len|reuse|strength|prefix|suffix|spec|used|encryption|changed)$
-      |::|public|page_?token|next_?token|continuation|csrf|xsrf|(?:eos|bos|pad|unk|mask|sep|cls)_token|(?:sort|primary
+      |::|public|page_?token|next_?token|continuation|csrf|xsrf|authenticity|webtoken|key(?:ing|ed|word|board|stroke|frame)s?$|(?:eos|bos|pad|unk|mask|sep|cls)_token|(?:sort|primary
       |foreign|partition|cache|group|map|hot|short_?cut)[_-]?key|token(?:s|izer|ize|ization)""",
     re.IGNORECASE | re.VERBOSE,
 )
