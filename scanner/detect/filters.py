@@ -50,6 +50,12 @@ class Candidate:
         found = _NAME.search(self.line[max(0, self.column - 160) : self.column])
         return found.group(1) if found else ""
 
+    @property
+    def quoted(self) -> bool:
+        """Whether it stands between two quotes of a kind, so that nothing in it is code of the file it is in."""
+        around = self.line[max(0, self.column - 1) : self.column], self.line[self.column + len(self.secret) :][:1]
+        return around[0] == around[1] and around[0] in ('"', "'", "`")
+
     @cached_property
     def relaxed(self) -> bool:
         """Whether it stands where secrets are set for real: metadata of the image, or a file of settings."""
@@ -75,7 +81,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
-    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*(?:\}\}|$) | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$) | \$\{?$ | <%= | ^env[.:(] | ^(?:process|os|config|self|
+    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*\}\} | \{\{-?(?:[.$][\w.]*)?$ | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$) | \$\{?$ | <%= | ^env[.:(] | ^(?:process|os|config|self|
         this|settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -191,7 +197,9 @@ def hashed(candidate: Candidate) -> bool:
 def code(candidate: Candidate) -> bool:
     """A name, a path, a plain URL or an expression of a programming language."""
     secret = candidate.secret
-    return bool(_EXPRESSION.search(secret)) or (bool(_CODE.search(secret)) and not looks_random(secret))
+    if _EXPRESSION.search(secret) or (_CALL.search(secret) and not candidate.quoted):
+        return True
+    return bool(_CALL.search(secret) or _CODE.search(secret)) and not looks_random(secret)
 
 
 def undigited(candidate: Candidate) -> bool:
@@ -302,8 +310,9 @@ _PAIRS = frozenset(
     "ck ki ak wi wa we vi tu ub if ds rs".split()
 )
 _LEET = str.maketrans("013457@$", "oieastas")
+_CALL = re.compile(r"^[A-Za-z_$][\w$.>:-]*[(\[{]")
 _EXPRESSION = re.compile(
-    r"""^[A-Za-z_$][\w$.>:-]*[(\[{] | \(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
+    r"""\(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
       | ^\w+::\w | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z])
       | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,
