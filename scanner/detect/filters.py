@@ -76,13 +76,16 @@ _SETTINGS = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass
-      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|fixme|not[-_]?a[-_]?real
-      | \bfake|notsecret|secret[-_]?here|^user@\w+$|none$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
+      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|fixme|\bfake|none$
+      | not[-_]?a[-_]?real|notsecret|secret[-_]?here|^user@\w+$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
-    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*\}\} | \{\{-?(?:[.$][\w.]*)?$ | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$) | \$\{?$ | <%= | ^env[.:(] | ^(?:process|os|config|self|
-        this|settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
+    # By their form: a long password may well hold "${" or "}}", but not what closes the one and opens the other.
+    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | <%=
+      | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*\}\} | \{\{-?(?:[.$][\w.]*)?$ | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$)
+      | ^env[.:(] | ^(?:process|os|config|self|this|settings|options|args|opts|params|props|ctx|req|request|vault
+        |secrets|steps|inputs|vars|data|var|local)[.\[(]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OPENING = re.compile(r"[$%@&#!]?[{(<\[]")
@@ -312,7 +315,7 @@ _PAIRS = frozenset(
 _LEET = str.maketrans("013457@$", "oieastas")
 _CALL = re.compile(r"^[A-Za-z_$][\w$.>:-]*[(\[{]")
 _EXPRESSION = re.compile(
-    r"""\(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
+    r"""\(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
       | ^\w+::\w | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z])
       | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,

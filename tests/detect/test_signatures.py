@@ -1,10 +1,11 @@
 """Every signature is tested by its own examples, through the real engine."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND
+from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher, Whole
 from scanner.detect.ruleset import Ruleset, compile_ruleset
 from scanner.detect.selftest import check_examples
 from scanner.detect.signature import Example
@@ -52,3 +53,37 @@ def test_every_signature_has_an_example_and_a_counter_example(ruleset: Ruleset) 
 )
 def test_the_kinds_people_ask_for_first_are_there(kind: str, ruleset: Ruleset) -> None:
     assert kind in {sig.id for sig in ruleset.signatures}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        'var {} string = "{}"',
+        'export const {}: string = "{}";',
+        'let {}: String = "{}"',
+        "static {}: &str = `{}`;",
+        '<add key="{}" value="{}"/>',
+        '{{"name": "{}", "value": "{}"}}',
+        'variable "{}" {{\n  default = "{}"\n}}',
+        "{} ::= {}",
+        "{} ?= {}",
+        "  '{}' => '{}',",
+        'System.setProperty("{}", "{}")',
+        '{{"settings": "{{\\"{}\\": \\"{}\\"}}"}}',
+    ],
+)
+def test_what_is_set_by_an_environment_variable_is_found_in_other_assignments(shape: str, ruleset: Ruleset) -> None:
+    data = b""
+    regions, expected = [], []
+    for sig in ruleset.signatures:
+        for example in sig.examples:
+            assigned = re.fullmatch(r"(?:export )?([A-Z][A-Z0-9_]+)=([^\s\"'`\\\[]+)", example.text)
+            if assigned and assigned[2] == example.secret and not sig.paths:
+                start, data = len(data), data + shape.format(*assigned.groups()).encode()
+                regions.append(Whole(len(data), start=start))
+                expected.append((sig.id, example.secret))
+
+    found = {(hit.region, hit.secret.decode()) for hit in Matcher(ruleset).scan(data, regions)}
+
+    assert len(expected) > 500
+    assert [each for number, each in enumerate(expected) if (number, each[1]) not in found] == []
