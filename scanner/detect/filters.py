@@ -53,8 +53,8 @@ class Candidate:
     @property
     def quoted(self) -> bool:
         """Whether it stands between two quotes of a kind, so that nothing in it is code of the file it is in."""
-        around = self.line[max(0, self.column - 1) : self.column], self.line[self.column + len(self.secret) :][:1]
-        return around[0] == around[1] and around[0] in ('"', "'", "`")
+        before, after = self.line[: self.column][-1:], self.line[self.column + len(self.secret) :][:1]
+        return before == after and before in ('"', "'", "`")
 
     @cached_property
     def relaxed(self) -> bool:
@@ -75,9 +75,9 @@ _SETTINGS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PLACEHOLDER = re.compile(
-    r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass
-      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|fixme|\bfake|none$
-      | not[-_]?a[-_]?real|notsecret|secret[-_]?here|^user@\w+$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
+    r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass|undefined
+      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|\bfake|none$
+      | fixme|not[-_]?a[-_]?real|notsecret|secret[-_]?here|^user@\w+$|null$|my[-_]?(?:secret|token|key|pass)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
@@ -109,12 +109,10 @@ _CODE = re.compile(
 
 def placeholder(candidate: Candidate) -> bool:
     """A value that documentation puts where the secret goes."""
-    if candidate.secret.endswith(("...", "…")):
-        return True  # whoever wrote it down left the rest out
     found = _PLACEHOLDER.search(candidate.secret)
     if found and (len(found.group()) > 5 or not looks_random(candidate.secret)):
         return True  # a random value may well hold four x in a row, or the letters of a short word
-    return len(set(candidate.secret)) < 4
+    return len(set(candidate.secret)) < 4 or candidate.secret.endswith(("...", "…"))  # the rest was left out
 
 
 def templated(candidate: Candidate) -> bool:

@@ -81,6 +81,7 @@ def test_what_is_set_by_an_environment_variable_is_found_in_other_assignments(sh
             if assigned and assigned[2] == example.secret and not sig.paths:
                 start, data = len(data), data + shape.format(*assigned.groups()).encode()
                 regions.append(Whole(len(data), start=start))
+                data += b"\n"
                 expected.append((sig.id, example.secret))
 
     found = {(hit.region, hit.secret.decode()) for hit in Matcher(ruleset).scan(data, regions)}
