@@ -313,9 +313,9 @@ _PAIRS = frozenset(
 _LEET = str.maketrans("013457@$", "oieastas")
 _CALL = re.compile(r"^[A-Za-z_$][\w$.>:-]*[(\[{]")
 _EXPRESSION = re.compile(
-    r"""\(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
-      | ^\w+::\w | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z])
-      | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
+    r"""^[A-Za-z_$][\w$.>:-]*(?:\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}) | ^\w+::\w | ://[^@]*$ | ^// | ^%[vwsq]
+      | \(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|]
+      | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z]) | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MISNAMED = re.compile(

@@ -29,6 +29,8 @@ def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidat
         ("lettered", "1234-5678"),
         ("gibberish", "administrator"),
         ("code", "settings.database.password"),
+        ("code", "Jobs[-1].JobId"),
+        ("code", "lookup(kX9tWq2vL8)"),
     ],
 )
 def test_a_filter_rejects_what_it_is_named_for(name: str, value: str) -> None:
@@ -52,7 +54,7 @@ def test_lock_files_hold_checksums() -> None:
     assert FILTERS["lock_file"](candidate("q1w2e3r4t5y6", path="app/yarn.lock"))
 
 
-@pytest.mark.parametrize("value", ["v}9kR${q]Lw(7x2{{pT", "tR7{{kQz2vLx9WmB4n", "kX{9t(Wq2]vL8}mZ4"])
+@pytest.mark.parametrize("value", ["v}9kR${q]Lw(7x2{{pT", "tR7{{kQz2vLx9WmB4n", "kX{9t(Wq2]vL8mZ4"])
 @pytest.mark.parametrize("name", ["templated", "code", "placeholder", "wordy"])
 def test_brackets_do_not_make_a_quoted_random_password_a_reference_or_a_call(name: str, value: str) -> None:
     line = f'password = "{value}"'
