@@ -314,8 +314,8 @@ _LEET = str.maketrans("013457@$", "oieastas")
 _CALL = re.compile(r"^[A-Za-z_$][\w$.>:-]*[(\[{]")
 _EXPRESSION = re.compile(
     r"""^[A-Za-z_$][\w$.>:-]*(?:\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}) | ^\w+::\w | ://[^@]*$ | ^// | ^%[vwsq]
-      | \(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|]
-      | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z]) | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
+      | \(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|] | %[sdvq](?![0-9A-Za-z])
+      | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MISNAMED = re.compile(
