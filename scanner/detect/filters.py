@@ -50,6 +50,12 @@ class Candidate:
         found = _NAME.search(self.line[max(0, self.column - 160) : self.column])
         return found.group(1) if found else ""
 
+    @property
+    def quoted(self) -> bool:
+        """Whether it stands between two quotes of a kind, so that nothing in it is code of the file it is in."""
+        before, after = self.line[: self.column][-1:], self.line[self.column + len(self.secret) :][:1]
+        return before == after and before in ('"', "'", "`")
+
     @cached_property
     def relaxed(self) -> bool:
         """Whether it stands where secrets are set for real: metadata of the image, or a file of settings."""
@@ -58,8 +64,9 @@ class Candidate:
 
 _ASSIGNMENTS = re.compile(r"^.*[=:][^\s=:]*[\s,;&](?=.)", re.DOTALL)
 _NAME = re.compile(
-    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])[\\"'\])]*\s*(?:[,\s]\s*["']?value["']?\s*[=:]|=>|:=|[=:,>])?\s*[\\"'`]*$""",
-    re.IGNORECASE,
+    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
+      (?:(?:[,\s]|\s\{)\s*["']?(?:value|default)["']?\s*[=:]|=>|[?.+|]{0,2}:{0,3}={1,3}|!==?|[:,>])?\s*[bru@]?[\\"'`]*$""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _SETTINGS = re.compile(
     r"""(?:^|/)(?:\.env[^/]*|[._]netrc|netrc|\.?pgpass|\.git-credentials|\.npmrc|\.pypirc|\.htpasswd|[^/]*\.(?:env|tfvars|properties|ini|cfg|cnf|conf)|credentials[^/]*|secrets?\.[^/]*
@@ -68,14 +75,17 @@ _SETTINGS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PLACEHOLDER = re.compile(
-    r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass
-      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|0{8,}|1{8,}|123456|abcdef12|deadbeef|foobar|todo|fixme|not[-_]?a[-_]?real
-      | \bfake|notsecret|secret[-_]?here|^user@\w+$|none$|null$|undefined|my[-_]?(?:secret|token|key|pass)""",
+    r"""example|sample|placeholder|change_?-?me|replace|dummy|redacted|insert|your[-_.]?\w|yourpass|undefined
+      | <[^>]*> | \.\.\.|…|x{4,}|\*{3,}|\#{4,}|0{8,}|1{8,}|123456|abcdef12|abcdefg|deadbeef|foobar|todo|\bfake|none$
+      | fixme|not[-_]?a[-_]?real|notsecret|secret[-_]?here|^user@\w+$|null$|my[-_]?(?:secret|token|key|pass)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REFERENCE = re.compile(
-    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | \$\{ | \{\{ | \}\} | \$\( | <%= | ^env[.:(] | ^(?:process|os|config|self|
-        this|settings|options|args|opts|params|props|ctx|req|request|vault|secrets|steps|inputs|vars|data|var|local)[.\[(]""",
+    # By their form: a long password may well hold "${" or "}}", but not what closes the one and opens the other.
+    r"""^\$\w | ^%\(\w | ^%\w+%$ | ^%[srdv]$ | <%=
+      | \$\{[^{}()\[\]]*(?:\}|$) | \{\{[^{}]*\}\} | \{\{-?(?:[.$][\w.]*)?$ | ^[^{]*\}\} | \$\((?:\w[^()]*)?(?:\)|$)
+      | ^env[.:(] | ^(?:process|os|config|self|this|settings|options|args|opts|params|props|ctx|req|request|vault
+        |secrets|steps|inputs|vars|data|var|local)[.\[(]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OPENING = re.compile(r"[$%@&#!]?[{(<\[]")
@@ -92,7 +102,7 @@ _CODE = re.compile(
     r"""^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\#|/|-)[A-Za-z_$][\w$]*)+$   # a dotted, scoped or dashed name
       | ^[a-z]+(?:[A-Z][a-z]+)+\d?$ | ^(?:[A-Z][a-z]+){2,}\d?$       # camelCase, PascalCase
       | ^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$ | ^[a-z][a-z0-9]*(?:_[a-z0-9]+)+$  # CONSTANT_NAME, snake_case
-      | [();{}\[\]<>|\\,"'`] | ^[a-z]+://[^@]*$ | ^[/~.][\w./-]+$ | ^\w:\\ | ^[\d.,:/-]+$ | ^[=!<>&+*-]""",
+      | [();{}\[\]<>|\\,"'`] | ^[a-z]+://[^@]*$ | ^[/~.][\w./@-]+$ | ^\w:\\ | ^[\d.,:/-]+$ | ^[=!<>&+*-]""",
     re.VERBOSE,
 )
 
@@ -102,7 +112,7 @@ def placeholder(candidate: Candidate) -> bool:
     found = _PLACEHOLDER.search(candidate.secret)
     if found and (len(found.group()) > 5 or not looks_random(candidate.secret)):
         return True  # a random value may well hold four x in a row, or the letters of a short word
-    return len(set(candidate.secret)) < 4
+    return len(set(candidate.secret)) < 4 or candidate.secret.endswith(("...", "…"))  # the rest was left out
 
 
 def templated(candidate: Candidate) -> bool:
@@ -188,7 +198,9 @@ def hashed(candidate: Candidate) -> bool:
 def code(candidate: Candidate) -> bool:
     """A name, a path, a plain URL or an expression of a programming language."""
     secret = candidate.secret
-    return bool(_EXPRESSION.search(secret)) or (bool(_CODE.search(secret)) and not looks_random(secret))
+    if _EXPRESSION.search(secret) or (_CALL.search(secret) and not candidate.quoted):
+        return True
+    return bool(_CALL.search(secret) or _CODE.search(secret)) and not looks_random(secret)
 
 
 def undigited(candidate: Candidate) -> bool:
@@ -299,10 +311,11 @@ _PAIRS = frozenset(
     "ck ki ak wi wa we vi tu ub if ds rs".split()
 )
 _LEET = str.maketrans("013457@$", "oieastas")
+_CALL = re.compile(r"^[A-Za-z_$][\w$.>:-]*[(\[{]")
 _EXPRESSION = re.compile(
-    r"""^[A-Za-z_$][\w$.>:-]*[(\[{] | \(\) | \[\] | => | \$\{ | ^[=!<>&+*-]+$ | ^[=!<>&*|] | ://[^@]*$ | ^// | ^%[vwsq]
-      | ^\w+::\w | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | %[sdvq](?![0-9A-Za-z])
-      | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
+    r"""^[A-Za-z_$][\w$.>:-]*(?:\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}) | ^\w+::\w | ://[^@]*$ | ^// | ^%[vwsq]
+      | \(\) | \[\] | => | \$\{[^{}()\[\]]*(?:\}|$) | ^[=!<>&+*-]+$ | ^[=!<>&*|] | %[sdvq](?![0-9A-Za-z])
+      | (?:\.|->|_)\w*(?:key|token|secret|passw|cred) | ^(?:bytes|varint|fixed\d+|zigzag\d+),\d""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MISNAMED = re.compile(
@@ -312,7 +325,7 @@ _MISNAMED = re.compile(
       |placeholder|description|desc|error|header|scope|audience|issuer|location|variable|selector|element|input|form
       |provider|manager|service|generator|encoder|validator|strategy|index|date|time|callback|handler|ref|arn|alias
       |fingerprint|_?ids?|policies|checksum|sha\d*|md5|string|map|set|list|iv|salt_?len|reuse|strength|prefix|suffix|spec|used|encryption|changed)$
-      |::|public|page_?token|next_?token|continuation|csrf|xsrf|(?:eos|bos|pad|unk|mask|sep|cls)_token|(?:sort|primary
+      |::|public|page_?token|next_?token|continuation|csrf|xsrf|authenticity|webtoken|key(?:ing|ed|word|board|stroke|frame)s?$|(?:eos|bos|pad|unk|mask|sep|cls)_token|(?:sort|primary
       |foreign|partition|cache|group|map|hot|short_?cut)[_-]?key|token(?:s|izer|ize|ization)""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -15,14 +15,22 @@ def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidat
         ("placeholder", "your-api-key-here"),
         ("placeholder", "xxxxxxxxxxxx"),
         ("placeholder", "changeme"),
+        ("placeholder", "tR7kQz2vLx9WmB4n..."),
+        ("placeholder", "abcdefg12346+FJQCK"),
         ("templated", "${DB_PASSWORD}"),
         ("templated", "{{ password }}"),
+        ("templated", "{{"),
+        ("templated", "{{.Values.password"),
+        ("templated", "prefix-${DB_PASSWORD:-x1}"),
+        ("templated", "$(cat"),
         ("templated", "<password>"),
         ("sequential", "0123456789ABCDEF"),
         ("uuid", "d8a59510-d51e-4dd9-a8e1-53b87abb7961"),
         ("lettered", "1234-5678"),
         ("gibberish", "administrator"),
         ("code", "settings.database.password"),
+        ("code", "Jobs[-1].JobId"),
+        ("code", "lookup(kX9tWq2vL8)"),
     ],
 )
 def test_a_filter_rejects_what_it_is_named_for(name: str, value: str) -> None:
@@ -44,3 +52,36 @@ def test_a_value_the_line_calls_a_digest_is_hashed() -> None:
 
 def test_lock_files_hold_checksums() -> None:
     assert FILTERS["lock_file"](candidate("q1w2e3r4t5y6", path="app/yarn.lock"))
+
+
+@pytest.mark.parametrize("value", ["v}9kR${q]Lw(7x2{{pT", "tR7{{kQz2vLx9WmB4n", "kX{9t(Wq2]vL8mZ4"])
+@pytest.mark.parametrize("name", ["templated", "code", "placeholder", "wordy"])
+def test_brackets_do_not_make_a_quoted_random_password_a_reference_or_a_call(name: str, value: str) -> None:
+    line = f'password = "{value}"'
+    assert not FILTERS[name](Candidate(value, line, line.index(value), "app/settings.py"))
+
+
+def test_without_quotes_a_name_and_a_bracket_are_a_call() -> None:
+    assert FILTERS["code"](candidate("kX9tWq2vL8mZ4(7q"))
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        'var DB_PASSWORD string = "',
+        'DB_PASSWORD: string = "',
+        'const DB_PASSWORD: &str = "',
+        "DB_PASSWORD ::= ",
+        '$DB_PASSWORD .= "',
+        'char DB_PASSWORD[25] = "',
+        'variable "DB_PASSWORD" { default = "',
+        '{"name": "DB_PASSWORD", "value": "',
+    ],
+)
+def test_the_name_of_a_value_is_told_in_the_ways_it_is_assigned(lead: str) -> None:
+    assert candidate("tR7kQz2vLx9WmB4n", lead=lead).name == "DB_PASSWORD"
+
+
+@pytest.mark.parametrize("name", ["authenticity_token", "io.jsonwebtoken", "master-keying"])
+def test_a_word_that_only_begins_or_ends_like_a_credential_is_misnamed(name: str) -> None:
+    assert FILTERS["misnamed"](candidate("jjwt-jackson-0.11.2", lead=f"{name}:"))

@@ -1,6 +1,7 @@
 """Every signature is tested by its own examples, through the real engine."""
 
 import marshal
+import re
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,38 @@ def test_a_secret_that_is_known_by_itself_is_known_as_a_constant_of_compiled_pyt
 
     assert missed == []
     assert known > 300
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        'var {} string = "{}"',
+        'export const {}: string = "{}";',
+        'let {}: String = "{}"',
+        "static {}: &str = `{}`;",
+        '<add key="{}" value="{}"/>',
+        '{{"name": "{}", "value": "{}"}}',
+        'variable "{}" {{\n  default = "{}"\n}}',
+        "{} ::= {}",
+        "{} ?= {}",
+        "  '{}' => '{}',",
+        'System.setProperty("{}", "{}")',
+        '{{"settings": "{{\\"{}\\": \\"{}\\"}}"}}',
+    ],
+)
+def test_what_is_set_by_an_environment_variable_is_found_in_other_assignments(shape: str, ruleset: Ruleset) -> None:
+    data = b""
+    regions, expected = [], []
+    for sig in ruleset.signatures:
+        for example in sig.examples:
+            assigned = re.fullmatch(r"(?:export )?([A-Z][A-Z0-9_]+)=([^\s\"'`\\\[]+)", example.text)
+            if assigned and assigned[2] == example.secret and not sig.paths:
+                start, data = len(data), data + shape.format(*assigned.groups()).encode()
+                regions.append(Whole(len(data), start=start))
+                data += b"\n"
+                expected.append((sig.id, example.secret))
+
+    found = {(hit.region, hit.secret.decode()) for hit in Matcher(ruleset).scan(data, regions)}
+
+    assert len(expected) > 500
+    assert [each for number, each in enumerate(expected) if (number, each[1]) not in found] == []
