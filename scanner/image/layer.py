@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import BinaryIO, NamedTuple, cast
 
+from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
+from scanner.codec.tar import BLOCK, REGULAR, Member, TarWalker
 from scanner.errors import FormatError
-from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
 from scanner.image.footprint import Footprint
 from scanner.image.packages import MAX_RECORD, is_record
-from scanner.image.tar import BLOCK, REGULAR, Member, TarWalker
 
 STEP = 1 << 20
 """New bytes in a block, at most; the first one also fills what later ones share with their neighbours."""
