@@ -22,6 +22,7 @@ class FileHit:
         offset: of the secret in the file, in bytes.
         line: on which it starts, from 1; 0 in a file that is no text.
         content: of the file, if all of it lay in one block.
+        inner: paths of the members that the secret lies in, outermost first; offset and line are the innermost's.
     """
 
     hit: Hit
@@ -30,6 +31,7 @@ class FileHit:
     offset: int
     line: int
     content: Content | None = None
+    inner: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -72,6 +74,7 @@ class LayerScan:
         footprint: which paths it writes and removes.
         problems: what could not be read.
         records: content of package managers' databases, by path.
+        unopened: ordinals of members that hold others and were too large to be held.
     """
 
     digest: str
@@ -83,6 +86,7 @@ class LayerScan:
     footprint: Footprint
     problems: tuple[Problem, ...]
     records: Records = field(default_factory=dict)
+    unopened: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,15 @@ from typing import BinaryIO
 
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
 from scanner.detect.ruleset import Ruleset
+from scanner.detect.unpack.formats import is_nested
+from scanner.detect.unpack.limits import HELD, Budget
 from scanner.hits import FileHit, LayerScan
-from scanner.image.layer import Block, Layer, Lines, StoppedError, Stretch
+from scanner.image.keeping import Keeper
+from scanner.image.layer import Block, Layer, Lines, Problem, StoppedError, Stretch
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
 from scanner.image.source import Source
+from scanner.nested import look_into, once, told
 from scanner.profile import Profile
 
 Progress = Callable[[int, int], None]
@@ -32,6 +36,9 @@ class _Work:
     stream: BinaryIO
     layer: Layer
     hits: dict[int, list[FileHit]] = field(default_factory=dict)
+    problems: dict[int, list[Problem]] = field(default_factory=dict)
+    unopened: set[int] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -169,7 +176,8 @@ class Pipeline:
 
     def _open(self, name: str, stream: BinaryIO) -> _Work:
         with_diff_id = self._check_diff_ids or not is_digest(name)
-        return _Work(name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id))
+        keeper = Keeper(is_nested, HELD)
+        return _Work(name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id, keeper=keeper))
 
     def _release(self, work: _Work, stretch: Stretch | None) -> None:
         """Gives a layer back after it was advanced."""
@@ -186,10 +194,15 @@ class Pipeline:
             self._changed.notify_all()
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
-        hits = list(_file_hits(block, matcher))
-        if hits:
+        hits, problems = list(_file_hits(block, matcher)), list[Problem]()
+        if block.kept:
+            inside, problems = look_into(block.kept, work.budget, matcher, self._profile)
+            hits += inside
+        if hits or block.kept:
             with self._changed:
                 work.hits[number] = hits
+                work.problems[number] = problems
+                work.unopened.update(kept.member.ordinal for kept in block.kept if kept.data is None)
 
     def _finish(self, work: _Work, stretch: Stretch | None) -> None:
         """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
@@ -215,10 +228,11 @@ def _scan(work: _Work) -> LayerScan:
         stored=layer.stored,
         bytes=layer.bytes,
         members=layer.members,
-        hits=tuple(hit for number in sorted(work.hits) for hit in work.hits[number]),
+        hits=tuple(once([hit for number in sorted(work.hits) for hit in work.hits[number]])),
         footprint=layer.footprint,
-        problems=tuple(layer.problems),
+        problems=(*layer.problems, *told(p for number in sorted(work.problems) for p in work.problems[number])),
         records={path: bytes(content) for path, content in layer.records.items()},
+        unopened=frozenset(work.unopened),
     )
 
 

@@ -18,6 +18,7 @@ from scanner.image.fields import lay_out
 from scanner.image.oci import Document, Image, LayerRef, Skip
 from scanner.image.source import open_source
 from scanner.key import fingerprint_key
+from scanner.nested import look_again
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
@@ -74,8 +75,8 @@ class Scanner:
             )
             scans = pipeline.run(source)
             images, skips = source.images()
-            scans = complete(source, scans)
-        matcher = Matcher(self.ruleset, self.profile)
+            matcher = Matcher(self.ruleset, self.profile)
+            scans = complete(source, look_again(source, scans, matcher, self.profile))
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
             reports = [self._image(target, image, scans, skips, matcher, known) for image in images]

@@ -122,6 +122,7 @@ def _file(
         layer=index,
         layer_digest=ref.digest or ref.diff_id or computed,
         path=name.decode("utf-8", "backslashreplace"),
+        inner=found.inner,
         line=found.line or None,
         offset=found.offset,
         state=fate.state if fate else None,

@@ -1,0 +1,71 @@
+"""The nested formats that are known: what each begins with, and what opens it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from scanner.detect.unpack.compressed import open_compressed
+from scanner.detect.unpack.input import Input
+from scanner.detect.unpack.member import Context, Member
+from scanner.detect.unpack.tar import is_tar, open_tar
+from scanner.detect.unpack.zip import open_zip
+
+HEAD = 512
+"""Bytes at the beginning of a file that tell its format."""
+
+
+def _certain(_: bytes) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Format:
+    """A nested format.
+
+    Attributes:
+        name: as its users call it.
+        magic: what its files begin with, one of these; for a tar, which begins with a name, none.
+        open: the members of a file.
+        confirm: whether a head that begins so is one indeed.
+        legible: whether there is something to read in its bytes as they are, beside its members.
+    """
+
+    name: str
+    magic: tuple[bytes, ...]
+    open: Callable[[Input, Context], Iterator[Member]]
+    confirm: Callable[[bytes], bool] = _certain
+    legible: bool = False
+
+
+FORMATS = (
+    Format("gzip", (b"\x1f\x8b\x08",), open_compressed),
+    Format("zip", (b"PK\x03\x04",), open_zip),
+    Format("zstd", (b"\x28\xb5\x2f\xfd",), open_compressed),
+    Format("xz", (b"\xfd7zXZ\0",), open_compressed),
+    Format("bzip2", (b"BZh",), open_compressed, lambda head: head[4:10] == b"1AY&SY"),
+)
+
+_TAR = Format("tar", (), open_tar, is_tar)
+
+_BY_FIRST: dict[int, tuple[Format, ...]] = {
+    first: tuple(f for f in FORMATS if any(magic[0] == first for magic in f.magic))
+    for first in {magic[0] for f in FORMATS for magic in f.magic}
+}
+
+
+def recognise(head: bytes) -> Format | None:
+    """The format of a file; None for one that holds no others.
+
+    Args:
+        head: its first `HEAD` bytes, or all of them.
+    """
+    for candidate in _BY_FIRST.get(head[0], ()) if head else ():
+        if head.startswith(candidate.magic) and candidate.confirm(head):
+            return candidate
+    return _TAR if is_tar(head) else None
+
+
+def is_nested(data: bytes | bytearray, start: int) -> bool:
+    """Whether a file that starts there is of one of the formats; quick, as hundreds of thousands are asked about."""
+    if data[start] not in _BY_FIRST and not data.startswith(b"ustar", start + 257):
+        return False
+    return recognise(bytes(data[start : start + HEAD])) is not None
