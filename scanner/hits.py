@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scanner.detect.matcher import Hit
+from scanner.detect.unpack.git_history import Commit
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
@@ -23,6 +24,7 @@ class FileHit:
         line: on which it starts, from 1; 0 in a file that is no text.
         content: of the file, if all of it lay in one block.
         inner: paths of the members that the secret lies in, outermost first; offset and line are the innermost's.
+        commit: of git that brought it, if it lies in a repository.
     """
 
     hit: Hit
@@ -32,6 +34,7 @@ class FileHit:
     line: int
     content: Content | None = None
     inner: tuple[str, ...] = ()
+    commit: Commit | None = None
 
     @property
     def path(self) -> str:

@@ -9,6 +9,7 @@ from time import perf_counter
 from scanner.codec.tar import Member
 from scanner.detect.flow import Flow
 from scanner.detect.matcher import Matcher
+from scanner.detect.unpack.git_history import Repository
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.limits import HELD, TOLD, Budget
 from scanner.detect.unpack.member import Trouble
@@ -22,20 +23,21 @@ from scanner.profile import Profile
 
 
 def look_into(
-    kept: Iterable[Kept], budget: Budget, matcher: Matcher, profile: Profile | None = None
+    kept: Iterable[Kept], budget: Budget, repository: Repository, matcher: Matcher, profile: Profile | None = None
 ) -> tuple[list[FileHit], list[Problem]]:
     """Finds secrets in what lies in some files.
 
     Args:
         kept: the files, with their content.
         budget: of their layer.
+        repository: of their layer, which takes note of commits.
         matcher: of this thread.
         profile: is told of the time spent, if anybody wants to know.
 
     Returns:
         The hits, and what could not be read.
     """
-    looking = _Looking(budget, matcher, profile)
+    looking = _Looking(budget, repository, matcher, profile)
     files = {file.member.ordinal: file.data for file in kept if file.data is not None}
     for file in kept:
         if file.data is not None:
@@ -56,8 +58,9 @@ class _Looking:
         problems: what could not be read so far.
     """
 
-    def __init__(self, budget: Budget, matcher: Matcher, profile: Profile | None) -> None:
+    def __init__(self, budget: Budget, repository: Repository, matcher: Matcher, profile: Profile | None) -> None:
         self._budget = budget
+        self._repository = repository
         self._flow = Flow(matcher)
         self._profile = profile
         self._members: dict[int, Member] = {}
@@ -68,7 +71,7 @@ class _Looking:
         started, searching = perf_counter(), self._flow.seconds
         self._members[member.ordinal] = member
         self._flow.owner = member.ordinal
-        troubles = unpack(member.path, data, member.size, self._budget, self._flow)
+        troubles = unpack(member.path, data, member.size, self._budget, self._flow, self._repository)
         self.problems += [_problem(member, trouble) for trouble in troubles]
         self._seconds += perf_counter() - started - (self._flow.seconds - searching)
 
@@ -102,12 +105,13 @@ def _look_again(source: Source, name: str, scan: LayerScan, matcher: Matcher, pr
     if stream is None:
         why = f"{len(scan.unopened)} nested files larger than {HELD} bytes, and the layer can be read only once"
         return replace(scan, problems=(*scan.problems, Problem(why)))
-    looking = _Looking(Budget(), matcher, profile)
+    repository = Repository()
+    looking = _Looking(Budget(), repository, matcher, profile)
     with stream:
         pieces = _pieces(Layer(stream, 0, 0, with_diff_id=False), scan.unopened)
         for member, group in groupby(pieces, key=itemgetter(0)):
             looking.at(member, Input(more=_reader(group)))
-    hits = sorted((*scan.hits, *looking.hits()), key=lambda found: found.ordinal)
+    hits = sorted((*scan.hits, *with_commits(looking.hits(), repository)), key=lambda found: found.ordinal)
     return replace(scan, hits=tuple(once(hits)), problems=(*scan.problems, *told(looking.problems)))
 
 
@@ -146,6 +150,13 @@ def told(problems: Iterable[Problem]) -> Iterator[Problem]:
             more = replace(more, lost=more.lost + problem.lost)
     if count:
         yield replace(more, reason=f"{count} more files or members could not be opened, for reasons as those above")
+
+
+def with_commits(hits: Iterable[FileHit], repository: Repository) -> Iterator[FileHit]:
+    """Hits, those in objects of git with the commits that these belong to."""
+    for found in hits:
+        commit = repository.commit_of(found.inner[-1]) if found.inner else None
+        yield replace(found, commit=commit) if commit else found
 
 
 def once(hits: list[FileHit]) -> Iterator[FileHit]:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.unpack.formats import is_nested
+from scanner.detect.unpack.git_history import Repository
 from scanner.detect.unpack.limits import HELD, Budget
 from scanner.hits import FileHit, LayerScan
 from scanner.image.keeping import Keeper
@@ -21,7 +22,7 @@ from scanner.image.layer import Block, Layer, Lines, Problem, StoppedError, Stre
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
 from scanner.image.source import Source
-from scanner.nested import look_into, once, told
+from scanner.nested import look_into, once, told, with_commits
 from scanner.profile import Profile
 
 Progress = Callable[[int, int], None]
@@ -39,6 +40,7 @@ class _Work:
     problems: dict[int, list[Problem]] = field(default_factory=dict)
     unopened: set[int] = field(default_factory=set)
     budget: Budget = field(default_factory=Budget)
+    repository: Repository = field(default_factory=Repository)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -196,7 +198,7 @@ class Pipeline:
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
         hits, problems = list(_file_hits(block, matcher)), list[Problem]()
         if block.kept:
-            inside, problems = look_into(block.kept, work.budget, matcher, self._profile)
+            inside, problems = look_into(block.kept, work.budget, work.repository, matcher, self._profile)
             hits += inside
         if hits or block.kept:
             with self._changed:
@@ -222,13 +224,14 @@ class Pipeline:
 
 def _scan(work: _Work) -> LayerScan:
     layer = work.layer
+    hits = [hit for number in sorted(work.hits) for hit in work.hits[number]]
     return LayerScan(
         digest=layer.digest,
         diff_id=layer.diff_id,
         stored=layer.stored,
         bytes=layer.bytes,
         members=layer.members,
-        hits=tuple(once([hit for number in sorted(work.hits) for hit in work.hits[number]])),
+        hits=tuple(with_commits(once(hits), work.repository)),
         footprint=layer.footprint,
         problems=(*layer.problems, *told(p for number in sorted(work.problems) for p in work.problems[number])),
         records={path: bytes(content) for path, content in layer.records.items()},

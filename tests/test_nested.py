@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from scanner.profile import Profile
 from scanner.scan import Scanner
 from tests.conftest import SAMPLES
 from tests.detect.unpack.test_archives import tarred, zipped
+from tests.detect.unpack.test_git import Git
 from tests.detect.unpack.test_limits import encrypted
 from tests.image.archives import Layout, tar_of_files, write_folder, write_tar
 
@@ -122,3 +124,23 @@ def test_the_time_it_takes_is_a_stage_of_the_profile(ruleset: Ruleset, tmp_path:
 
     assert profile.bytes["unpack"] == 1_500_000
     assert profile.seconds["unpack"] > 0
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_secret_in_a_deleted_commit_is_told_with_the_commit(packed: bool, ruleset: Ruleset, tmp_path: Path) -> None:
+    made = Git(tmp_path / "made")
+    leaked = made.commit("conf/.npmrc", LINE)
+    made.commit("conf/.npmrc", b"# settings\n")
+    if packed:
+        made("repack", "-adfq")
+    files = {
+        f"app/{path.relative_to(made.folder)}": path.read_bytes()
+        for path in (made.folder / ".git").rglob("*")
+        if path.is_file()
+    }
+    (place,) = places(scan(write_tar(tmp_path / "image.tar", files), ruleset))
+
+    assert place.commit is not None
+    assert (place.commit.id, place.commit.path) == (leaked, "conf/.npmrc")
+    assert place.line == 3

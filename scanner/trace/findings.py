@@ -131,6 +131,7 @@ def _file(
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
         mark=found.hit.mark or None,
+        commit=found.commit,
     )
 
 

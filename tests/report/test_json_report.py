@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
+from scanner.detect.unpack.git_history import Commit
 from scanner.report.json_report import to_json
 
 from .factory import (
@@ -111,6 +112,7 @@ def test_a_finding_has_these_fields() -> None:
                 "instruction": copy,
                 "via": "COPY",
                 "mark": None,
+                "commit": None,
             }
         ],
     }
@@ -279,3 +281,15 @@ def test_the_document_is_ascii_and_ends_its_line() -> None:
     assert written.isascii()
     assert "\x1b" not in written
     assert written.endswith("}\n")
+
+
+def test_the_commit_that_brought_a_secret_is_told() -> None:
+    place = replace(DELETED, commit=Commit("0" * 40, "A U Thor <thor@example.com>", "", ""))
+    told = to_json(report(image(finding(place))), show_secrets=False)["images"][0]["findings"][0]
+
+    assert told["occurrences"][0]["commit"] == {
+        "id": "0" * 40,
+        "author": "A U Thor <thor@example.com>",
+        "date": None,
+        "path": None,
+    }

@@ -25,7 +25,7 @@ def open_compressed(source: Input, context: Context) -> Iterator[Member]:
         stream = decompressed(cast(BinaryIO, io.BytesIO(data)), kind, lambda: cast(BinaryIO, io.BytesIO(data)))
     else:
         stream = decompressed(cast(BinaryIO, _Stream(source)), kind)
-    yield Member(name, context.expanding(stream.read))
+    yield Member(name, Input(more=context.counted(stream.read)))
 
 
 class _Stream(io.RawIOBase):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scanner.detect.unpack.compressed import open_compressed
+from scanner.detect.unpack.git import is_loose, open_loose, open_pack
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.member import Context, Member
 from scanner.detect.unpack.tar import is_tar, open_tar
@@ -41,6 +42,8 @@ FORMATS = (
     Format("zip", (b"PK\x03\x04",), open_zip),
     Format("zstd", (b"\x28\xb5\x2f\xfd",), open_compressed),
     Format("xz", (b"\xfd7zXZ\0",), open_compressed),
+    Format("git pack", (b"PACK\0\0\0",), open_pack),
+    Format("git object", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), open_loose, is_loose),
     Format("bzip2", (b"BZh",), open_compressed, lambda head: head[4:10] == b"1AY&SY"),
 )
 

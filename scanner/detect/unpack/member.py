@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scanner.codec.compression import DECOMPRESSION_ERRORS
+from scanner.detect.unpack.git_history import Repository
+from scanner.detect.unpack.inflate import Read
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.limits import Allowance
 
@@ -49,22 +51,24 @@ class Context:
     Attributes:
         name: last part of the path of what it opens.
         allowance: to spend from what is expanded.
+        repository: takes note of commits and trees.
         tell: is told of what cannot be read: the member's name (empty for the whole), why, and how many bytes.
     """
 
     name: str
     allowance: Allowance
+    repository: Repository
     tell: Callable[[str, str, int], None]
 
-    def expanding(self, read: Callable[[int], bytes]) -> Input:
-        """An input of what a decompressor gives, all of which is spent from the allowance."""
+    def counted(self, read: Read) -> Read:
+        """What a decompressor gives, all of which is spent from the allowance."""
 
         def more(count: int) -> bytes:
             piece = read(count)
             self.allowance.spend(len(piece))
             return piece
 
-        return Input(more=more)
+        return more
 
     def whole(self, source: Input) -> bytes | None:
         """All that is left of an input, for what cannot be read piece by piece; None, and told, if that is too much."""

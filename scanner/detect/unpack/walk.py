@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from scanner.detect.unpack.formats import HEAD, recognise
+from scanner.detect.unpack.git_history import Repository
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.limits import Allowance, Budget, LimitError
 from scanner.detect.unpack.member import DAMAGE, Context, Member, Trouble, say
@@ -22,7 +23,7 @@ class Sink(Protocol):
         """Is told that there is no more of that file."""
 
 
-def unpack(name: str, data: Input, size: int, budget: Budget, sink: Sink) -> list[Trouble]:
+def unpack(name: str, data: Input, size: int, budget: Budget, sink: Sink, repository: Repository) -> list[Trouble]:
     """Hands on everything that lies in a file, but not the file itself.
 
     Args:
@@ -31,11 +32,12 @@ def unpack(name: str, data: Input, size: int, budget: Budget, sink: Sink) -> lis
         size: how many these are.
         budget: of the layer that it is in.
         sink: takes what lies in it.
+        repository: takes note of commits and trees.
 
     Returns:
         What could not be read.
     """
-    walk = _Walk(name, size, budget, sink)
+    walk = _Walk(name, Allowance(budget, size), sink, repository)
     try:
         walk.visit(data, (), 0, seen=True)
     except LimitError as error:
@@ -52,9 +54,10 @@ class _Walk:
         troubles: what could not be read so far.
     """
 
-    def __init__(self, name: str, size: int, budget: Budget, sink: Sink) -> None:
+    def __init__(self, name: str, allowance: Allowance, sink: Sink, repository: Repository) -> None:
         self._name = name
-        self._allowance = Allowance(budget, size)
+        self._allowance = allowance
+        self._repository = repository
         self._sink = sink
         self._open = False
         self.at: tuple[str, ...] = ()
@@ -78,7 +81,9 @@ class _Walk:
                 self._tell(inner, f"{found.name} in more than {depth} others, not opened", 0)
                 found = None
             if found is not None:
-                context = Context(inner[-1] if inner else self._name, self._allowance, self._teller(inner))
+                context = Context(
+                    inner[-1] if inner else self._name, self._allowance, self._repository, self._teller(inner)
+                )
                 if found.legible:
                     data = context.whole(source)
                     if data is None:

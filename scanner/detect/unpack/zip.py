@@ -8,12 +8,12 @@ import bz2
 import lzma
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import zstandard
-from isal import igzip_lib
 
-from scanner.detect.unpack.input import PIECE, Input
+from scanner.detect.unpack.inflate import SMALL, Read, inflated, reader, up_to
+from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.member import DAMAGE, Context, Member, say, text
 from scanner.errors import FormatError
 
@@ -24,10 +24,6 @@ _ZIP64, _AES = 1, 99
 _STORED, _DEFLATED, _LZMA = 0, 8, 14
 _UNKNOWN = 0xFFFFFFFF
 _MAX_VERSION = 100
-_FIRST = 1 << 13
-"""Bytes that are decompressed at first, where the header does not say how many there are."""
-_SMALL = 1 << 20
-"""Bytes that a member may expand to and be held whole."""
 _DICTIONARY = 1 << 28
 """Memory that decoding LZMA may take, in bytes."""
 
@@ -107,51 +103,13 @@ def _stored(source: Input, entry: _Entry, context: Context) -> Iterator[Member]:
 
 def _deflated(source: Input, entry: _Entry, context: Context) -> Iterator[Member]:
     """Deflate knows its end, so that it does not matter what the header says of it."""
-    decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
-    step = min(PIECE, entry.stored) if entry.stored > 0 else _FIRST
-    read = _reader(source, decoder, step)
-    first = read(_SMALL)
-    context.allowance.spend(len(first))
-    if decoder.eof:  # nearly all
-        if first:
-            yield Member(entry.name, Input(first))
-        return
-
-    def more(count: int) -> bytes:
-        piece = read(count)
-        context.allowance.spend(len(piece))
-        return piece
-
-    inside = Input(first, more)
-    yield Member(entry.name, inside)
+    read = context.counted(inflated(source, entry.stored))
+    first = up_to(read, SMALL)
+    inside = Input(first, None if len(first) < SMALL else read)
+    if first:
+        yield Member(entry.name, inside)
     for _ in inside.pieces():
         pass
-
-
-def _reader(source: Input, decoder: Any, step: int = PIECE) -> Callable[[int], bytes]:
-    """Reads what a decompressor makes of an input, and gives back what is behind the end of it.
-
-    Args:
-        source: the input.
-        decoder: the decompressor.
-        step: bytes that it is given at first; twice as many each time after.
-    """
-
-    def read(count: int) -> bytes:
-        nonlocal step
-        while not decoder.eof:
-            piece = source.some(step) if decoder.needs_input else b""
-            step = min(2 * step, PIECE)
-            if decoder.needs_input and not piece:
-                raise EOFError("ends inside of a compressed member")
-            data: bytes = decoder.decompress(piece, count)
-            if decoder.eof and (unused := decoder.unused_data):
-                source.give_back(unused)
-            if data:
-                return data
-        return b""
-
-    return read
 
 
 def _other(source: Input, entry: _Entry, context: Context) -> Iterator[Member]:
@@ -161,19 +119,19 @@ def _other(source: Input, entry: _Entry, context: Context) -> Iterator[Member]:
         return
     packed = source.cut(entry.stored) if entry.stored >= 0 else source
     try:
-        yield Member(entry.name, context.expanding(_DECODERS[entry.method](packed)))
+        yield Member(entry.name, Input(more=context.counted(_DECODERS[entry.method](packed))))
     finally:
         if packed is not source:
             for _ in packed.pieces():
                 pass
 
 
-def _zstd(packed: Input) -> Callable[[int], bytes]:
+def _zstd(packed: Input) -> Read:
     reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(cast(BinaryIO, packed))
-    return reader.read
+    return cast(Read, reader.read)
 
 
-def _lzma(packed: Input) -> Callable[[int], bytes]:
+def _lzma(packed: Input) -> Read:
     # Two bytes of version, two of length, then the properties (APPNOTE 5.8.8; their form: lzma-sdk, lzma.txt).
     _version, length = struct.unpack("<HH", packed.exactly(4))
     first, dictionary = struct.unpack_from("<BI", packed.exactly(length))
@@ -182,14 +140,14 @@ def _lzma(packed: Input) -> Callable[[int], bytes]:
     rest, lc = divmod(first, 9)
     pb, lp = divmod(rest, 5)
     chain = [{"id": lzma.FILTER_LZMA1, "dict_size": max(4096, dictionary), "lc": lc, "lp": lp, "pb": pb}]
-    return _reader(packed, lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain))
+    return reader(packed, lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain))
 
 
-_DECODERS: dict[int, Callable[[Input], Callable[[int], bytes]]] = {
-    12: lambda packed: _reader(packed, bz2.BZ2Decompressor()),
+_DECODERS: dict[int, Callable[[Input], Read]] = {
+    12: lambda packed: reader(packed, bz2.BZ2Decompressor()),
     _LZMA: _lzma,
     93: _zstd,
-    95: lambda packed: _reader(packed, lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)),
+    95: lambda packed: reader(packed, lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)),
 }
 
 _READERS = {_STORED: _stored, _DEFLATED: _deflated}

@@ -1,5 +1,6 @@
 """Opens files the way a scan does, and collects what lies in them."""
 
+from scanner.detect.unpack.git_history import Repository
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.limits import Budget, Limits
 from scanner.detect.unpack.member import Trouble
@@ -36,7 +37,7 @@ def opened(data: bytes, name: str = "file", limits: Limits | None = None, step: 
     """
     sink = Collected()
     source = Input(more=_pieces(data, step)) if step else Input(data)
-    troubles = unpack(name, source, len(data), Budget(limits or Limits()), sink)
+    troubles = unpack(name, source, len(data), Budget(limits or Limits()), sink, Repository())
     assert len(sink.files) == len({inner for inner, _ in sink.files})
     return {inner: bytes(content) for inner, content in sink.files}, troubles
 
