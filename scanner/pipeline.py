@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from scanner.detect.encoded import search
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.unpack.formats import is_nested
@@ -261,3 +262,11 @@ def _file_hits(block: Block, matcher: Matcher) -> Iterator[FileHit]:
             contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
         line = lines.at(span, hit.start)
         yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))
+    for found in search(matcher, block.data, spans, matcher.forms(ends), block.low, block.high):
+        span = spans[found.region]
+        member = span.member
+        content = None
+        if span.end - span.start == member.size:
+            content = contents.get(member.ordinal) or Content.of(memoryview(block.data)[span.start : span.end])
+        inner = found.inner(block.offset - member.offset)
+        yield FileHit(found.hit, member.name, member.ordinal, found.offset, found.line, content, inner=inner)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
+from scanner.detect.encoded import EncodedHit, search
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Hit, Matcher
 
 STEP = 1 << 20
@@ -99,6 +100,8 @@ class Flow:
         high = len(buffer) if ended else len(buffer) - LOOKAHEAD
         if found := self._matcher.find(buffer):
             self._hits += self._placed(self._matcher.confirm(buffer, parts, found, self._low, high))
+            if encoded := self._matcher.forms(found):
+                self._hits += self._decoded(search(self._matcher, buffer, parts, encoded, self._low, high))
         cut = len(buffer) if ended else max(0, len(buffer) - _CARRY)
         left = [part for part in parts if part.end > cut or (part is parts[-1] and not ended)]
         for part in left:
@@ -116,6 +119,12 @@ class Flow:
             part.line = part.line + self._buffer.count(b"\n", part.start, cut) if text else 0
         part.offset += cut - part.start
         part.start = cut
+
+    def _decoded(self, hits: Iterator[EncodedHit]) -> Iterator[FlowHit]:
+        for found in hits:
+            part = self._parts[found.region]
+            inner = (*part.inner, *found.inner(part.offset - part.start))
+            yield FlowHit(found.hit, part.owner, inner, found.offset, found.line)
 
     def _placed(self, hits: list[Hit]) -> Iterator[FlowHit]:
         region, at, line = -1, 0, 0

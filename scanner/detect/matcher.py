@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import hyperscan
 
+from scanner.detect.encoded import Form
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.marks import mark
@@ -155,6 +156,11 @@ class Matcher:
             self._profile.add("match", perf_counter() - started, len(data))
         return found
 
+    def forms(self, found: list[Found]) -> list[tuple[Form, int]]:
+        """Those among what `find` returned that are beginnings of secrets in other encodings; see `encoded.search`."""
+        first = len(self._ruleset.owners)
+        return [(self._ruleset.forms[number - first], end) for number, end in found if number >= first]
+
     def confirm(
         self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int | None
     ) -> list[Hit]:
@@ -187,8 +193,11 @@ class Matcher:
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
+        owners = self._ruleset.owners
         for number, end in raw:
-            index = self._ruleset.owners[number]
+            if number >= len(owners):
+                continue  # a form in another encoding
+            index = owners[number]
             sig = self._ruleset.signatures[index]
             done = passed.get(index, 0)
             if not sig.near and (end <= done or not low < end <= high):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import hyperscan
 import platformdirs
 
+from scanner.detect.encoded import Form, forms
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.proof import PROOFS
 from scanner.detect.signature import Signature
@@ -30,6 +31,7 @@ class Ruleset:
         owners: for each expression of the database, by its id, the index of its signature.
         database: the Hyperscan database, block mode.
         digest: names the content of the ruleset; equal for equal signatures.
+        forms: what secrets begin with in other encodings; their expressions have the ids behind those.
         unhonoured: what is not done of rules of other formats, by the file they are in.
     """
 
@@ -37,6 +39,7 @@ class Ruleset:
     owners: tuple[int, ...]
     database: Any
     digest: str
+    forms: tuple[Form, ...] = ()
     unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
 
 
@@ -79,11 +82,12 @@ def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None
     _check_names(signatures)
     pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
     digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
-    expressions = [expression.encode() for expression, _ in pairs]
+    encoded = forms(signatures)
+    expressions = [expression.encode() for expression, _ in pairs] + [form.expression for form in encoded]
     database = _cached_database(expressions, cache or platformdirs.user_cache_path("layerleak"))
     if database is None:
         database = _compile(expressions, [signatures[index] for _, index in pairs])
-    return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}")
+    return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}", encoded)
 
 
 def _check_names(signatures: tuple[Signature, ...]) -> None:
@@ -109,8 +113,8 @@ def _compile(expressions: list[bytes], owners: list[Signature]) -> Any:
 
 
 def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
-    """The library does not say which expression it refused; compiling each alone does."""
-    for expression, sig in zip(expressions, owners, strict=True):
+    """The library does not say which expression it refused; compiling each alone does. Forms have no owners."""
+    for expression, sig in zip(expressions, owners, strict=False):
         try:
             hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[expression], ids=[0], flags=0)
         except hyperscan.HyperscanError as error:
