@@ -7,7 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from scanner.codec.compression import decompressed, sniff
+from isal import igzip_lib
+
+from scanner.codec.compression import DECOMPRESSION_ERRORS, decompressed, sniff
+from scanner.detect.unpack.inflate import SMALL
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.member import Context, Member, text
 
@@ -22,10 +25,24 @@ def open_compressed(source: Input, context: Context) -> Iterator[Member]:
     data = source.held
     if data is not None:
         source.skip(len(data))
+        if kind == "gzip" and (small := _at_once(data)) is not None:
+            context.allowance.spend(len(small))
+            yield Member(name, Input(small))
+            return
         stream = decompressed(cast(BinaryIO, io.BytesIO(data)), kind, lambda: cast(BinaryIO, io.BytesIO(data)))
     else:
         stream = decompressed(cast(BinaryIO, _Stream(source)), kind)
     yield Member(name, Input(more=context.counted(stream.read)))
+
+
+def _at_once(data: bytes) -> bytes | None:
+    """What a small and sound gzip stream holds: there are thousands, and a reader costs more than their bytes."""
+    decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    try:
+        content: bytes = decoder.decompress(data, SMALL)
+    except DECOMPRESSION_ERRORS:
+        return None
+    return content if decoder.eof and not decoder.unused_data else None
 
 
 class _Stream(io.RawIOBase):

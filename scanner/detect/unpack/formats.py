@@ -4,10 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scanner.detect.unpack.compressed import open_compressed
+from scanner.detect.unpack.cpio import open_cpio
 from scanner.detect.unpack.git import is_loose, open_loose, open_pack
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.member import Context, Member
+from scanner.detect.unpack.notebook import is_notebook, open_notebook
+from scanner.detect.unpack.packages import is_deb, open_deb, open_rpm
+from scanner.detect.unpack.pdf import open_pdf
+from scanner.detect.unpack.sqlite import open_sqlite
 from scanner.detect.unpack.tar import is_tar, open_tar
+from scanner.detect.unpack.unopened import open_nothing
+from scanner.detect.unpack.wide_text import is_wide, open_wide
 from scanner.detect.unpack.zip import open_zip
 
 HEAD = 512
@@ -44,6 +51,15 @@ FORMATS = (
     Format("xz", (b"\xfd7zXZ\0",), open_compressed),
     Format("git pack", (b"PACK\0\0\0",), open_pack),
     Format("git object", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), open_loose, is_loose),
+    Format("deb", (b"!<arch>\n",), open_deb, is_deb),
+    Format("rpm", (b"\xed\xab\xee\xdb",), open_rpm),
+    Format("cpio", (b"070701", b"070702", b"070707"), open_cpio),
+    Format("SQLite database", (b"SQLite format 3\0",), open_sqlite, legible=True),
+    Format("notebook", (b"{",), open_notebook, is_notebook, legible=True),
+    Format("PDF", (b"%PDF-",), open_pdf, legible=True),
+    Format("UTF-16", (b"\xff\xfe", b"\xfe\xff"), open_wide, is_wide),
+    Format("7z", (b"7z\xbc\xaf\x27\x1c",), open_nothing),
+    Format("RAR", (b"Rar!\x1a\x07",), open_nothing),
     Format("bzip2", (b"BZh",), open_compressed, lambda head: head[4:10] == b"1AY&SY"),
 )
 

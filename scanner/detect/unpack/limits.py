@@ -117,6 +117,10 @@ class Allowance:
         if self._members % 64 == 0:
             self._hurry()
 
+    def late(self) -> bool:
+        """Whether it took too long."""
+        return self._budget.clock() > self._end
+
     def _hurry(self) -> None:
-        if self._budget.clock() > self._end:
+        if self.late():
             raise LimitError(f"takes longer than {self.limits.seconds:g} seconds")

@@ -1,5 +1,6 @@
 """What openers of nested formats take and give: members, and what to do about what they cannot read."""
 
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from scanner.detect.unpack.inflate import Read
 from scanner.detect.unpack.input import Input
 from scanner.detect.unpack.limits import Allowance
 
-DAMAGE = (*DECOMPRESSION_ERRORS, zlib.error, struct.error, LookupError, OverflowError, MemoryError)
+DAMAGE = (*DECOMPRESSION_ERRORS, zlib.error, sqlite3.Error, struct.error, LookupError, OverflowError, MemoryError)
 """What reading a file that is not what it claims to be raises."""
 
 
