@@ -53,6 +53,6 @@ def _said(content: bytes) -> bytes:
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     code = match[1]
-    if code.isdigit():
+    if code[:1] in b"01234567":
         return bytes((int(code, 8) & 255,))
     return b"" if code.endswith(b"\n") else _LETTERS.get(code, code)

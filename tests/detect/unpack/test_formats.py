@@ -157,12 +157,12 @@ def test_other_json_holds_no_cells(data: bytes) -> None:
 
 
 def test_streams_of_a_pdf_are_read_and_their_text_put_together() -> None:
-    page = rb"BT /F1 12 Tf 72 720 Td [(gh) -20 (p_x\(y\)\101)] TJ 0 -14 Td (second \\ line) Tj ET"
+    page = rb"BT /F1 12 Tf 72 720 Td [(gh) -20 (p_x\(y\)\101\9)] TJ 0 -14 Td (second \\ line) Tj ET"
     packed = zlib.compress(page)
     data = b"%PDF-1.7\n1 0 obj\n<< /Length 1 /Filter /FlateDecode >>\nstream\r\n" + packed + b"\nendstream\n"
     data += b"2 0 obj\n<< /Filter /FlateDecode >> stream\nno zlib endstream\n%%EOF"
 
-    assert opened(data) == ({("stream 0",): page, ("text of stream 0",): b"ghp_x(y)A\nsecond \\ line"}, [])
+    assert opened(data) == ({("stream 0",): page, ("text of stream 0",): b"ghp_x(y)A9\nsecond \\ line"}, [])
 
 
 def test_an_encrypted_pdf_is_told() -> None:
