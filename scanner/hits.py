@@ -51,12 +51,14 @@ class FieldHit:
         document: where.
         place: the field, and where in it.
         line: on which it starts in what a base64 field decodes to, from 1; 0 elsewhere.
+        inner: encodings that it is written in, outermost first; then the place is where that starts.
     """
 
     hit: Hit
     document: Document
     place: Place
     line: int = 0
+    inner: tuple[str, ...] = ()
 
 
 Records = Mapping[bytes, bytes]

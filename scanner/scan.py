@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from scanner.contents import complete
+from scanner.detect.encoded import search
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
@@ -137,7 +138,8 @@ class Scanner:
 def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
     text = lay_out(document)
     counted = line = 0  # of a decoded field: as far as its lines were counted, from hit to hit
-    for hit in matcher.scan(text.data, text.regions):
+    ends = matcher.find(text.data)
+    for hit in matcher.confirm(text.data, text.regions, ends, 0, None):
         place = text.place(hit.start)
         if place.decoded:
             start = hit.start - place.offset
@@ -146,6 +148,9 @@ def _field_hits(document: Document, matcher: Matcher) -> Iterator[FieldHit]:
             line += text.data.count(b"\n", counted, hit.start)
             counted = hit.start
         yield FieldHit(hit, document, place, line if place.decoded else 0)
+    for found in search(matcher, text.data, text.regions, matcher.forms(ends), 0, len(text.data)):
+        place = text.place(found.start)
+        yield FieldHit(found.hit, document, place, inner=found.inner(place.offset - found.start))
 
 
 def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:

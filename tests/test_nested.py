@@ -1,5 +1,6 @@
 """Secrets in files that lie in files of a layer, through the whole scan."""
 
+import base64
 import gzip
 import hashlib
 import json
@@ -144,3 +145,19 @@ def test_a_secret_in_a_deleted_commit_is_told_with_the_commit(packed: bool, rule
     assert place.commit is not None
     assert (place.commit.id, place.commit.path) == (leaked, "conf/.npmrc")
     assert place.line == 3
+
+
+def test_a_secret_in_base64_is_told_in_files_and_in_fields(ruleset: Ruleset, tmp_path: Path) -> None:
+    packed = base64.b64encode(b'{"auth": "' + LINE + b'"}').decode()
+    layout = Layout()
+    made = layout.image(
+        tar_of_files({"a.yaml": f"data:\n  key: {packed}\n".encode(), "b.zip": zipped({"c": packed.encode()})}),
+        config={"Env": ["PATH=/bin", f"SETTINGS={packed}"]},
+    )
+    image = scan(write_folder(tmp_path / "layout", layout.done(made)), ruleset)
+
+    assert {(place.path or place.field, place.inner, place.offset) for place in places(image)} == {
+        ("a.yaml", ("base64 at byte 13",), 28),
+        ("b.zip", ("c", "base64 at byte 0"), 28),
+        ("/config/Env/1", ("base64 at byte 9",), 9),
+    }

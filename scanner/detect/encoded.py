@@ -159,6 +159,11 @@ class EncodedHit:
     offset: int
     line: int
 
+    @property
+    def start(self) -> int:
+        """Where in the block the outermost of what is encoded starts."""
+        return self.names[0][1]
+
     def inner(self, shift: int) -> tuple[str, ...]:
         """The encodings as paths of members, given where the region's first byte in the block is in its file."""
         first, *others = self.names

@@ -112,6 +112,8 @@ class Words:
             told = f"config {self.say(match[1])}  {self.say(field)}"
         else:
             told = f"{occurrence.kind} {self.say(field)}".rstrip()
+        if occurrence.inner:
+            told += f", {', '.join(self.say(part) for part in occurrence.inner)}"
         if occurrence.line:
             told += f", line {occurrence.line}"
         if occurrence.path:

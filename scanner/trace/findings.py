@@ -80,6 +80,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
     return Occurrence(
         kind=kind,
         path=found.document.where if kind in ("attestation", "manifest") or found.document.kind == "v1" else None,
+        inner=found.inner,
         line=found.line or None,
         offset=max(0, found.place.offset),
         field=pointer,

@@ -170,6 +170,7 @@ def test_a_removal_that_no_instruction_is_known_for_names_the_layer() -> None:
         (replace(DELETED, path="a.jar", inner=("b.zip", "c"), line=4), "layer 1  a.jar!b.zip!c:4"),
         (Occurrence("config", field="/config/Labels/a.b"), "config Labels  /config/Labels/a.b"),
         (Occurrence("config", field="/author"), "config /author"),
+        (Occurrence("config", field="/author", inner=("base64 at byte 3",)), "config /author, base64 at byte 3"),
         (
             Occurrence("config", field="/config/Cmd/0", path="0/json", document="v1"),
             "config Cmd  /config/Cmd/0  in 0/json",
