@@ -194,6 +194,7 @@ def search(
 
     starts = [region.start for region in regions]
     done: dict[tuple[str, int], int] = {}  # by encoding and phase, the end of what was decoded last
+    known: set[bytes] = set()  # secrets in what was decoded last: what is too long for one piece overlaps
     for form, end in found:
         place = bisect_right(starts, end - 1) - 1
         if not low < end <= high or place < 0 or end > regions[place].end:
@@ -204,14 +205,20 @@ def search(
             continue
         decoded = _DECODERS[form.encoding](data, region.start, region.end, start, end, form.phase)
         key = (form.encoding, decoded.unit)
-        if end <= done.get(key, 0) or not decoded.data:
+        until = done.get(key, 0)
+        if end <= until or not decoded.data:
             continue
+        if decoded.start >= until:
+            known.clear()  # what comes is no part of what was decoded before
         done[key] = decoded.end
         name = (form.encoding, decoded.start)
         inside = decoded.data
         whole = (Whole(len(inside), region.path),)
         ends = matcher.find(inside)
         for hit in matcher.confirm(inside, whole, ends, 0, None):
+            if hit.secret in known and decoded.start < until:
+                continue
+            known.add(hit.secret)
             yield EncodedHit(hit, place, (name,), hit.start, inside.count(b"\n", 0, hit.start) + 1)
         if depth > 1:
             for deeper in search(matcher, inside, whole, matcher.forms(ends), 0, len(inside), depth - 1):

@@ -108,6 +108,13 @@ def test_what_is_encoded_once_is_told_once_with_all_secrets_in_it(acme: Matcher)
     assert [hit.hit.secret for hit in found(acme, data)] == [b"acme_live_key%010d" % number for number in range(50)]
 
 
+def test_what_is_too_long_to_be_decoded_at_once_is_told_once(acme: Matcher) -> None:
+    tokens = [b"acme_live_key%010d" % number for number in range(40)]
+    data = base64.b64encode(b"\n".join(b"word " * 700 + token for token in tokens))
+
+    assert [hit.hit.secret for hit in found(acme, data)] == tokens
+
+
 def test_noise_and_half_forms_do_no_harm(acme: Matcher) -> None:
     noise = random.Random(0)
     for _ in range(200):

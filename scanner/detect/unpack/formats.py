@@ -47,6 +47,7 @@ class Format:
 FORMATS = (
     Format("gzip", (b"\x1f\x8b\x08",), open_compressed),
     Format("zip", (b"PK\x03\x04",), open_zip),
+    Format("zip behind a script", (b"#!",), open_zip, lambda head: b"PK\x03\x04" in head),
     Format("zstd", (b"\x28\xb5\x2f\xfd",), open_compressed),
     Format("xz", (b"\xfd7zXZ\0",), open_compressed),
     Format("git pack", (b"PACK\0\0\0",), open_pack),

@@ -7,6 +7,7 @@ import lzma
 import shutil
 import subprocess
 import tarfile
+import zipapp
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,14 @@ def test_a_member_that_the_directory_leaves_out_is_read() -> None:
 def test_bytes_between_the_members_of_a_zip_do_no_harm() -> None:
     first, second = zipped({"a": SMALL}), zipped({"b": SMALL})
     assert opened(first + b"PK\x03\x04 and no header" + second)[0] == {("a",): SMALL, ("b",): SMALL}
+
+
+def test_a_zip_that_python_runs_as_a_program_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_bytes(SMALL)
+    zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz", interpreter="/usr/bin/env python3")
+
+    assert opened((tmp_path / "app.pyz").read_bytes()) == ({("__main__.py",): SMALL}, [])
 
 
 def test_what_follows_a_nested_tar_is_handed_on_as_it_is() -> None:

@@ -10,13 +10,14 @@ import zipfile
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.detect.unpack.limits import Limits
 from scanner.detect.unpack.member import Trouble
 from tests.detect.unpack.opening import opened
 from tests.detect.unpack.test_archives import COMPRESSORS, SMALL, TEXT, tarred, zipped
+from tests.detect.unpack.test_formats import database
 
 TIGHT = Limits(grace=1 << 20, ratio=10)
 
@@ -85,6 +86,12 @@ def test_overlapping_entries_are_read_once() -> None:
     assert opened(overlapping) == ({("kernel",): bytes(1 << 20)}, [])
 
 
+def test_the_seeds_below_are_sound() -> None:
+    files, troubles = opened(PACK)
+    assert sorted(files.values()) == [b"hello", b"hello!"]
+    assert len(troubles) == 1
+
+
 def encrypted(files: dict[str, bytes]) -> bytes:
     """A zip whose members claim to be encrypted."""
     data = bytearray(zipped(files, zipfile.ZIP_STORED))
@@ -143,16 +150,33 @@ def test_a_dictionary_that_would_take_all_memory_is_refused() -> None:
     assert "LZMA dictionary of 4294967295 bytes" in troubles[0].reason
 
 
+DATABASE = database("CREATE TABLE t (a)", values=(("INSERT INTO t VALUES (?)", ("some value" * 700,)),))
+PACK = (
+    b"PACK\0\0\0\2\0\0\0\3"
+    + (b"\x35" + zlib.compress(b"hello"))
+    + (b"\x69\x0e" + zlib.compress(b"\5\6\x90\5\1!"))
+    + (b"\x79" + bytes(20) + zlib.compress(b"\5\6\x90\5\1!"))
+)
 SEEDS = [
     zipped({"a": TEXT, "b": SMALL}),
     zipped({"a": SMALL}, zipfile.ZIP_LZMA),
     zipped({"a": SMALL}, zipfile.ZIP_BZIP2, streamed=True),
     gzip.compress(tarred({"a": SMALL}, tarfile.GNU_FORMAT)),
     zlib.compress(b"blob 5\0hello"),
+    b"%PDF-1.7\n<< /Filter /FlateDecode >>\nstream\n" + zlib.compress(b"[(a) 1 (b)] TJ") + b"\nendstream",
+    b'{"cells": [{"source": ["a"], "outputs": [{"data": {"text/plain": "b"}}]}], "nbformat": 4}',
+    b"!<arch>\n" + b"debian-binary".ljust(48) + b"4         `\n2.0\n" + b"data.tar".ljust(48) + b"512       `\n",
+    b"070701" + b"".join(b"%08X" % field for field in (0, 0o100644, 0, 0, 1, 0, 5, 0, 0, 0, 0, 2, 0)) + b"a\0hello",
+    b"070707" + b"0" * 42 + b"%011o%06o%011o" % (0, 2, 5) + b"a\0hello",
+    b"\xed\xab\xee\xdb" + bytes(92) + (b"\x8e\xad\xe8\x01" + bytes(12)) * 2 + gzip.compress(SMALL),
+    DATABASE,
+    PACK,
+    "\ufeffwide text".encode("utf-16-le"),
     *(pack(SMALL) for pack in COMPRESSORS.values()),
 ]
 
 
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(SEEDS), st.integers(0), st.binary(max_size=8), st.integers(0))
 def test_whatever_is_broken_no_error_comes_through(seed: bytes, at: int, patch: bytes, cut: int) -> None:
     at %= len(seed)
