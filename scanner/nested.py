@@ -70,7 +70,7 @@ class _Looking:
     def at(self, member: Member, data: Input) -> None:
         started, searching = perf_counter(), self._flow.seconds
         self._members[member.ordinal] = member
-        self._flow.owner = member.ordinal
+        self._flow.owner, self._flow.path = member.ordinal, member.path
         troubles = unpack(member.path, data, member.size, self._budget, self._flow, self._repository)
         self.problems += [_problem(member, trouble) for trouble in troubles]
         self._seconds += perf_counter() - started - (self._flow.seconds - searching)

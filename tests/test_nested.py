@@ -101,6 +101,20 @@ def test_what_a_package_brought_is_public_also_inside(ruleset: Ruleset, tmp_path
     assert finding.downgraded == "in an unchanged file of Debian package tool"
 
 
+def test_filters_see_the_paths_of_both(ruleset: Ruleset, tmp_path: Path) -> None:
+    key = b"password = 'kx93Pq!vR2mz7'\n"
+    files = {"usr/share/doc/tool/examples/setup.gz": gzip.compress(key), "srv/setup.gz": gzip.compress(key)}
+    manual, own = (
+        scan(write_tar(tmp_path / f"{number}.tar", {name: data}), ruleset).findings
+        for number, (name, data) in enumerate(files.items())
+    )
+
+    assert [finding.downgraded for finding in manual] == [
+        "in the tests, examples or documentation of an installed package"
+    ]
+    assert [finding.downgraded for finding in own] == [None]
+
+
 def test_what_could_not_be_opened_is_in_the_coverage(ruleset: Ruleset, tmp_path: Path) -> None:
     files = {"opt/locked.zip": encrypted({"a": b"x" * 30, "b": b"y" * 12})}
     image = scan(write_tar(tmp_path / "image.tar", files), ruleset)

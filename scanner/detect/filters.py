@@ -96,6 +96,9 @@ _CODE = re.compile(
     re.VERBOSE,
 )
 
+_ALGORITHM = re.compile(r"^PB(?:E|KDF2)With[A-Z][\w/]{2,40}$")
+"""Java's standard names of what makes keys of passwords; every JDK comes with its source."""
+
 
 def placeholder(candidate: Candidate) -> bool:
     """A value that documentation puts where the secret goes."""
@@ -186,9 +189,11 @@ def hashed(candidate: Candidate) -> bool:
 
 
 def code(candidate: Candidate) -> bool:
-    """A name, a path, a plain URL or an expression of a programming language."""
+    """A name, also of an algorithm, a path, a plain URL or an expression of a programming language."""
     secret = candidate.secret
-    return bool(_EXPRESSION.search(secret)) or (bool(_CODE.search(secret)) and not looks_random(secret))
+    return bool(_EXPRESSION.search(secret) or _ALGORITHM.search(secret)) or (
+        bool(_CODE.search(secret)) and not looks_random(secret)
+    )
 
 
 def undigited(candidate: Candidate) -> bool:

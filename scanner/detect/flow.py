@@ -57,6 +57,7 @@ class Flow:
 
     Attributes:
         owner: number of the outermost file that what comes belongs to.
+        path: of that file, which signatures and filters see in front of the members' own.
         bytes: that have flowed by.
         seconds: spent on looking through them.
     """
@@ -68,6 +69,7 @@ class Flow:
         self._low = 0
         self._hits: list[FlowHit] = []
         self.owner = 0
+        self.path = ""
         self.bytes = 0
         self.seconds = 0.0
 
@@ -75,7 +77,7 @@ class Flow:
         """Starts a file."""
         self._buffer += _GAP
         at = len(self._buffer)
-        self._parts.append(_Part(at, at, inner[-1], self.owner, inner))
+        self._parts.append(_Part(at, at, "/".join((self.path, *inner)), self.owner, inner))
 
     def feed(self, piece: bytes) -> None:
         """Takes the next bytes of the file."""

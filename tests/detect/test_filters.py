@@ -23,6 +23,8 @@ def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidat
         ("lettered", "1234-5678"),
         ("gibberish", "administrator"),
         ("code", "settings.database.password"),
+        ("code", "PBEWithHmacSHA512/256AndAES_128"),
+        ("code", "PBKDF2WithHmacSHA512/256"),
     ],
 )
 def test_a_filter_rejects_what_it_is_named_for(name: str, value: str) -> None:
