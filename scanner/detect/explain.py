@@ -70,7 +70,8 @@ def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanati
     hits = matcher.confirm(text, [region], raw, 0, None)
     ends: dict[int, list[int]] = {}
     for number, end in raw:
-        ends.setdefault(ruleset.owners[number], []).append(end)
+        if number < len(ruleset.owners):  # the others are forms in another encoding, which is not the text's
+            ends.setdefault(ruleset.owners[number], []).append(end)
     made = [
         explanation
         for index, sig in enumerate(ruleset.signatures)
