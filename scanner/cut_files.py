@@ -63,7 +63,11 @@ def _contents(stream: BinaryIO, wanted: Mapping[int, CutFile]) -> Iterator[tuple
 
 def _with(hits: list[FileHit], file: CutFile, data: bytes, matcher: Matcher) -> list[FileHit]:
     """Hits of a layer, those of one file replaced by what is found in all of it too."""
-    own = [replace(found.hit, start=found.offset, region=0) for found in hits if found.ordinal == file.ordinal]
+    own = [
+        replace(found.hit, start=found.offset, region=0)
+        for found in hits
+        if found.ordinal == file.ordinal and not found.inner
+    ]
     content = Content.of(data)
     line, at = int(is_text(data, 0, len(data))), 0
     made: list[FileHit] = []
@@ -71,5 +75,7 @@ def _with(hits: list[FileHit], file: CutFile, data: bytes, matcher: Matcher) -> 
         if line:
             line, at = line + data.count(b"\n", at, hit.start), hit.start
         made.append(FileHit(hit, file.name, file.ordinal, hit.start, line, content))
-    before = [found for found in hits if found.ordinal < file.ordinal]
+    before = [
+        found for found in hits if found.ordinal < file.ordinal or (found.ordinal == file.ordinal and found.inner)
+    ]
     return [*before, *made, *(found for found in hits if found.ordinal > file.ordinal)]

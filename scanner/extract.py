@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from scanner.codec.tar import Member
 from scanner.errors import SettingError
 from scanner.finding import ImageReport, ScanReport, on_a_line
 from scanner.image.layer import Layer
 from scanner.image.oci import Image
 from scanner.image.source import Places, open_source
-from scanner.image.tar import Member
 from scanner.report.baseline import Copy, Key, Place, document, hiding, places
 from scanner.report.kinds import Kinds
 

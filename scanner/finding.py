@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from scanner.detect.signature import Confidence, Severity, Signature
+from scanner.detect.unpack.git_history import Commit
 from scanner.image.oci import Skip
 
 
@@ -70,6 +71,7 @@ class Occurrence:
         instruction: what put the secret there.
         via: keyword of the instruction that carried the value.
         mark: comment on its line that asks scanners to look away, or None.
+        commit: of git that brought it, for a file in a repository's objects.
     """
 
     kind: str
@@ -87,6 +89,7 @@ class Occurrence:
     instruction: Instruction | None = None
     via: str | None = None
     mark: str | None = None
+    commit: Commit | None = None
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scanner.detect.hit import Hit
+from scanner.detect.unpack.git_history import Commit
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.layer import Problem
@@ -22,6 +23,8 @@ class FileHit:
         offset: of the secret in the file, in bytes.
         line: on which it starts, from 1; 0 in a file that is no text.
         content: of the file, if all of it lay in one block.
+        inner: paths of the members that the secret lies in, outermost first; offset and line are the innermost's.
+        commit: of git that brought it, if it lies in a repository.
     """
 
     hit: Hit
@@ -30,6 +33,8 @@ class FileHit:
     offset: int
     line: int
     content: Content | None = None
+    inner: tuple[str, ...] = ()
+    commit: Commit | None = None
 
     @property
     def path(self) -> str:
@@ -46,12 +51,14 @@ class FieldHit:
         document: where.
         place: the field, and where in it.
         line: on which it starts in what a base64 field decodes to, from 1; 0 elsewhere.
+        inner: encodings that it is written in, outermost first; then the place is where that starts.
     """
 
     hit: Hit
     document: Document
     place: Place
     line: int = 0
+    inner: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class LayerScan:
         public: certificates and public keys, in the order of the stream.
         public_left: how many more there were, when those of the whole scan got too many to keep.
         cut: files that have to be read as a whole, which they were not yet.
+        unopened: ordinals of members that hold others and were too large to be held.
     """
 
     digest: str
@@ -133,6 +141,7 @@ class LayerScan:
     public: tuple[PublicPlace, ...] = ()
     public_left: int = 0
     cut: tuple[CutFile, ...] = ()
+    unopened: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

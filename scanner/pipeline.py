@@ -12,14 +12,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from scanner.detect.encoded import search
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Found, Matcher
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset
+from scanner.detect.unpack.formats import is_nested
+from scanner.detect.unpack.git_history import Repository
+from scanner.detect.unpack.limits import HELD, Budget
 from scanner.hits import CutFile, FileHit, LayerScan, PublicPlace
-from scanner.image.layer import Block, Layer, Lines, Span, StoppedError, Stretch
+from scanner.image.keeping import Keeper
+from scanner.image.layer import Block, Layer, Lines, Problem, Span, StoppedError, Stretch
 from scanner.image.oci import is_digest
 from scanner.image.packages import Content
 from scanner.image.source import Source
+from scanner.nested import look_into, once, told, with_commits
 from scanner.profile import Profile
 
 Progress = Callable[[int, int], None]
@@ -66,6 +72,10 @@ class _Work:
     public: dict[int, list[PublicPlace]] = field(default_factory=dict)
     public_left: int = 0
     cut: set[CutFile] = field(default_factory=set)
+    problems: dict[int, list[Problem]] = field(default_factory=dict)
+    unopened: set[int] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+    repository: Repository = field(default_factory=Repository)
     taken: bool = False  # a thread is advancing it
     filled: bool = False  # its last block has been filled
     blocks: int = 0
@@ -204,7 +214,9 @@ class Pipeline:
 
     def _open(self, number: int, name: str, stream: BinaryIO) -> _Work:
         with_diff_id = self._check_diff_ids or not is_digest(name)
-        return _Work(number, name, stream, Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id))
+        keeper = Keeper(is_nested, HELD)
+        layer = Layer(stream, LOOKBEHIND, LOOKAHEAD, with_diff_id=with_diff_id, keeper=keeper)
+        return _Work(number, name, stream, layer)
 
     def _release(self, work: _Work, stretch: Stretch | None) -> None:
         """Gives a layer back after it was advanced."""
@@ -222,19 +234,23 @@ class Pipeline:
 
     def _match(self, work: _Work, number: int, block: Block, matcher: Matcher) -> None:
         ends = matcher.find(block.data)
-        if not ends:
-            return
-        spans = block.spans
-        hits = list(_file_hits(block, spans, ends, matcher, self._ruleset))
-        public, left = _public(block, spans, ends, matcher, self._keep)
+        spans = block.spans if ends else ()
+        hits = list(_file_hits(block, spans, ends, matcher)) if ends else []
+        public, left = _public(block, spans, ends, matcher, self._keep) if ends else ([], 0)
         cut = set(_cut(spans, matcher.whole_files(ends, block.low, block.high)))
+        problems: list[Problem] = []
+        if block.kept:
+            inside, problems = look_into(block.kept, work.budget, work.repository, matcher, self._profile)
+            hits += inside
+        if not ends and not block.kept:
+            return
         with self._changed:
             work.public_left += left
             work.cut |= cut
-            if hits:
-                work.hits[number] = hits
-            if public:
-                work.public[number] = public
+            work.hits[number] = hits
+            work.public[number] = public
+            work.problems[number] = problems
+            work.unopened.update(kept.member.ordinal for kept in block.kept if kept.data is None)
 
     def _finish(self, work: _Work, stretch: Stretch | None) -> None:
         """Turns a layer into its scan when the last of its blocks is through; harmless before and after."""
@@ -256,19 +272,21 @@ class Pipeline:
 
 def _scan(work: _Work) -> LayerScan:
     layer = work.layer
+    hits = [hit for number in sorted(work.hits) for hit in work.hits[number]]
     return LayerScan(
         digest=layer.digest,
         diff_id=layer.diff_id,
         stored=layer.stored,
         bytes=layer.bytes,
         members=layer.members,
-        hits=tuple(hit for number in sorted(work.hits) for hit in work.hits[number]),
+        hits=tuple(with_commits(once(hits), work.repository)),
         footprint=layer.footprint,
-        problems=tuple(layer.problems),
+        problems=(*layer.problems, *told(p for number in sorted(work.problems) for p in work.problems[number])),
         records={path: bytes(content) for path, content in layer.records.items()},
         public=tuple(place for number in sorted(work.public) for place in work.public[number]),
         public_left=work.public_left,
         cut=tuple(sorted(work.cut, key=lambda file: file.ordinal)),
+        unopened=frozenset(work.unopened),
     )
 
 
@@ -306,13 +324,11 @@ def _cut(spans: tuple[Span, ...], ends: Iterator[int]) -> Iterator[CutFile]:
             yield CutFile(member.name, member.ordinal, member.size)
 
 
-def _file_hits(
-    block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher, ruleset: Ruleset
-) -> Iterator[FileHit]:
+def _file_hits(block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher) -> Iterator[FileHit]:
     lines = Lines(block)
     contents: dict[int, Content] = {}
     hits = matcher.confirm(block.data, spans, ends, block.low, block.high)
-    for hit in paired(ruleset, hits, block.data, spans):
+    for hit in paired(matcher.ruleset, hits, block.data, spans):
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         member = span.member
@@ -320,3 +336,11 @@ def _file_hits(
             contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
         line = lines.at(span, hit.start)
         yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))
+    for found in search(matcher, block.data, spans, matcher.forms(ends), block.low, block.high):
+        span = spans[found.region]
+        member = span.member
+        content = None
+        if span.end - span.start == member.size:
+            content = contents.get(member.ordinal) or Content.of(memoryview(block.data)[span.start : span.end])
+        inner = found.inner(block.offset - member.offset)
+        yield FileHit(found.hit, member.name, member.ordinal, found.offset, found.line, content, inner=inner)

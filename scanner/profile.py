@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
 
-STAGES = ("read", "digest", "decompress", "walk", "match", "confirm", "trace", "report")
+STAGES = ("read", "digest", "decompress", "walk", "unpack", "match", "confirm", "trace", "report")
 """In the order in which bytes go through them."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scanner.contents import complete
 from scanner.cut_files import read_cut_files
+from scanner.detect.encoded import search
 from scanner.detect.matcher import Matcher
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, load_ruleset
@@ -20,6 +21,7 @@ from scanner.image.fields import lay_out
 from scanner.image.oci import Document, Image, LayerRef, Skip
 from scanner.image.source import Places, open_source
 from scanner.key import fingerprint_key
+from scanner.nested import look_again
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
 from scanner.trace.attribution import Attribution, instruction
@@ -81,7 +83,8 @@ class Scanner:
             scans = pipeline.run(source)
             images, skips = source.images()
             matcher = Matcher(self.ruleset, self.profile)
-            scans = complete(source, read_cut_files(source, scans, matcher))
+            again = look_again(source, read_cut_files(source, scans, matcher), matcher, self.profile)
+            scans = complete(source, again)
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
             reports = [self._image(target, image, scans, skips, matcher, known) for image in images]
@@ -143,7 +146,8 @@ class Scanner:
 def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Iterator[FieldHit]:
     text = lay_out(document)
     counted = line = 0  # of a decoded field: as far as its lines were counted, from hit to hit
-    hits = matcher.scan(text.data, text.regions)
+    ends = matcher.find(text.data)
+    hits = matcher.confirm(text.data, text.regions, ends, 0, None)
     for hit in paired(ruleset, hits, text.data, text.regions, text.scopes):
         place = text.place(hit.start)
         if place.decoded:
@@ -153,6 +157,9 @@ def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Itera
             line += text.data.count(b"\n", counted, hit.start)
             counted = hit.start
         yield FieldHit(hit, document, place, line if place.decoded else 0)
+    for found in search(matcher, text.data, text.regions, matcher.forms(ends), 0, len(text.data)):
+        place = text.place(found.start)
+        yield FieldHit(found.hit, document, place, inner=found.inner(place.offset - found.start))
 
 
 def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:

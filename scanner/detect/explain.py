@@ -74,7 +74,7 @@ def explain(text: bytes, ruleset: Ruleset, path: str = "") -> Iterator[Explanati
     hits = paired(ruleset, matcher.confirm(text, [region], raw, 0, None), text, [region])
     ends: dict[int, list[int]] = {}
     for number, end in raw:
-        if number < len(ruleset.owners):
+        if number < len(ruleset.owners):  # the others are public keys, or forms in another encoding than the text's
             ends.setdefault(ruleset.owners[number], []).append(end)
     made = [
         explanation

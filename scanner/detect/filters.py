@@ -106,6 +106,9 @@ _CODE = re.compile(
     re.VERBOSE,
 )
 
+_ALGORITHM = re.compile(r"^PB(?:E|KDF2)With[A-Z][\w/]{2,40}$")
+"""Java's standard names of what makes keys of passwords; every JDK comes with its source."""
+
 
 def placeholder(candidate: Candidate) -> bool:
     """A value that documentation puts where the secret goes."""
@@ -196,9 +199,9 @@ def hashed(candidate: Candidate) -> bool:
 
 
 def code(candidate: Candidate) -> bool:
-    """A name, a path, a plain URL or an expression of a programming language."""
+    """A name, also of an algorithm, a path, a plain URL or an expression of a programming language."""
     secret = candidate.secret
-    if _EXPRESSION.search(secret) or (_CALL.search(secret) and not candidate.quoted):
+    if _EXPRESSION.search(secret) or _ALGORITHM.search(secret) or (_CALL.search(secret) and not candidate.quoted):
         return True
     return bool(_CALL.search(secret) or _CODE.search(secret)) and not looks_random(secret)
 

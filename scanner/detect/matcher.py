@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import hyperscan
 
+from scanner.detect.encoded import Form
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
 from scanner.detect.hit import Hit, resolved
@@ -17,7 +18,7 @@ from scanner.detect.marshal_strings import HEAD, string_bounds
 from scanner.detect.parsers import PARSERS
 from scanner.detect.proof import PROOFS, Context
 from scanner.detect.public import known_public
-from scanner.detect.publickeys import PublicKey, public_keys
+from scanner.detect.publickeys import ANCHORS, PublicKey, public_keys
 from scanner.detect.published import published
 from scanner.detect.ruleset import Ruleset
 from scanner.detect.signature import Confidence, LineReader, Signature
@@ -95,6 +96,11 @@ class Matcher:
         # A database that was loaded from a file has no scratch of its own, and scanning without one is a fault.
         self._scratch: Any = hyperscan.Scratch(ruleset.database)
 
+    @property
+    def ruleset(self) -> Ruleset:
+        """What it runs."""
+        return self._ruleset
+
     def scan(
         self, data: bytearray | bytes, regions: Sequence[Region], low: int = 0, high: int | None = None
     ) -> list[Hit]:
@@ -123,6 +129,11 @@ class Matcher:
         if self._profile is not None:
             self._profile.add("match", perf_counter() - started, len(data))
         return found
+
+    def forms(self, found: list[Found]) -> list[tuple[Form, int]]:
+        """Those among what `find` returned that are beginnings of secrets in other encodings; see `encoded.search`."""
+        first = len(self._ruleset.owners) + len(ANCHORS)
+        return [(self._ruleset.forms[number - first], end) for number, end in found if number >= first]
 
     def confirm(
         self, data: bytearray | bytes, regions: Sequence[Region], found: list[Found], low: int, high: int | None
@@ -184,7 +195,7 @@ class Matcher:
             high: as for `confirm`.
         """
         first = len(self._ruleset.owners)
-        anchors = sorted((end, number - first) for number, end in found if number >= first)
+        anchors = sorted((end, number - first) for number, end in found if first <= number < first + len(ANCHORS))
         return public_keys(data, regions, [(number, end) for end, number in anchors], low, high)
 
     def _confirm(
@@ -197,8 +208,11 @@ class Matcher:
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
+        owners = self._ruleset.owners
         for number, end in raw:
-            index = self._ruleset.owners[number]
+            if number >= len(owners):
+                continue  # a form in another encoding
+            index = owners[number]
             sig = self._ruleset.signatures[index]
             done = passed.get(index, 0)
             if not sig.near and (end <= done or not low < end <= high):

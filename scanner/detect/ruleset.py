@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import hyperscan
 
 from scanner.detect.cache import Cache, user_cache
+from scanner.detect.encoded import Form, forms
 from scanner.detect.filters import DOWNGRADES, FILTERS
 from scanner.detect.parsers import PARSERS
 from scanner.detect.proof import PROOFS
@@ -36,6 +37,7 @@ class Ruleset:
             anchors of public keys, which are nobody's.
         database: the Hyperscan database, block mode.
         digest: names the content of the ruleset; equal for equal signatures.
+        forms: what secrets begin with in other encodings; their expressions have the ids behind those.
         unhonoured: what is not done of rules of other formats, by the file they are in.
     """
 
@@ -43,6 +45,7 @@ class Ruleset:
     owners: tuple[int, ...]
     database: Any
     digest: str
+    forms: tuple[Form, ...] = ()
     unhonoured: "tuple[tuple[Path, Unhonoured], ...]" = ()
 
     @cached_property
@@ -93,9 +96,11 @@ def compile_ruleset(signatures: tuple[Signature, ...], cache: Path | None = None
     _check_names(signatures)
     pairs = [(expression, index) for index, sig in enumerate(signatures) for expression in sig.prefilter]
     digest = hashlib.sha256(repr(signatures).encode()).hexdigest()
+    encoded = forms(signatures)
     expressions = [expression.encode() for expression in (*(expression for expression, _ in pairs), *ANCHORS)]
+    expressions += [form.expression for form in encoded]
     database = _database(expressions, [signatures[index] for _, index in pairs], Cache(cache or user_cache()))
-    return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}")
+    return Ruleset(signatures, tuple(index for _, index in pairs), database, f"sha256:{digest}", encoded)
 
 
 def _check_names(signatures: tuple[Signature, ...]) -> None:
@@ -136,8 +141,11 @@ def _database(expressions: list[bytes], owners: list[Signature], cache: Cache) -
 
 
 def _blame(expressions: list[bytes], owners: list[Signature]) -> str | None:
-    """The library does not say which expression it refused; compiling each alone does."""
-    for expression, sig in zip(expressions, owners, strict=False):  # behind these are the anchors, which compile
+    """The library does not say which expression it refused; compiling each alone does.
+
+    Behind those of the owners are others of our own, which compile.
+    """
+    for expression, sig in zip(expressions, owners, strict=False):
         try:
             hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[expression], ids=[0], flags=0)
         except hyperscan.HyperscanError as error:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from scanner.image.tar import DIRECTORY, HARD_LINK, Member, normalise
+from scanner.codec.tar import DIRECTORY, HARD_LINK, Member, normalise
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import BinaryIO, NamedTuple, cast
 
+from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
+from scanner.codec.tar import BLOCK, REGULAR, Member, TarWalker
 from scanner.errors import FormatError
-from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
 from scanner.image.footprint import Footprint
+from scanner.image.keeping import Keeper, Kept
 from scanner.image.packages import MAX_RECORD, is_record
-from scanner.image.tar import BLOCK, REGULAR, Member, TarWalker
 
 STEP = 1 << 20
 """New bytes in a block, at most; the first one also fills what later ones share with their neighbours."""
@@ -62,6 +63,7 @@ class Block:
         members: every member that starts here, also those without content.
         shown: every member that has content here, ascending.
         line: of its file, on which the first of these goes on if it began before; 0 if it is known to be no text.
+        kept: members that were to be kept, and whose content ends here.
     """
 
     data: bytearray
@@ -72,6 +74,7 @@ class Block:
     members: tuple[Member, ...]
     shown: tuple[Member, ...]
     line: int
+    kept: tuple[Kept, ...] = ()
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -268,6 +271,7 @@ class Layer:
         lookbehind: bytes that two neighbouring blocks share before ``low``.
         lookahead: bytes after ``high`` that a block shows, unless it is the last.
         with_diff_id: whether to hash the tar too. A plain blob is its own tar, and always hashed.
+        keeper: decides whose content blocks give whole; nobody's if None.
 
     Attributes:
         compression: what the first bytes say the blob is.
@@ -278,7 +282,15 @@ class Layer:
         seconds: spent so far, by stage: read, digest (of the blob), decompress, walk, hash (of the tar).
     """
 
-    def __init__(self, stream: BinaryIO, lookbehind: int, lookahead: int, *, with_diff_id: bool = True) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        lookbehind: int,
+        lookahead: int,
+        *,
+        with_diff_id: bool = True,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.seconds = dict.fromkeys(("read", "digest", "decompress", "walk", "hash"), 0.0)
         self._walking, self._hashing = _Turns(), _Turns()
         self._stored_hash = hashlib.sha256()
@@ -296,6 +308,7 @@ class Layer:
         self._carry = _round_up(lookbehind) + self._lookahead
         self._stream = decompressed(cast(BinaryIO, peeked), self.compression, self._stored.again)
         self._walker = TarWalker()
+        self._keeper = keeper
         self._live: list[Member] = []  # those the next block shows content of
         self._line = 1  # on which the first of these goes on, if it began before; 0 if it is no text
         self._tail = b""
@@ -442,6 +455,7 @@ class Layer:
             members = self._walk(data, offset, stretch.last)
             self.problems += stretch.problems
             shown, line = tuple(self._live), self._line
+            kept = self._keeper.take(data, offset, stretch.fresh, shown, last=stretch.last) if self._keeper else ()
             if stretch.last:
                 self._check_end()
             else:
@@ -449,7 +463,7 @@ class Layer:
             self.footprint.extend(members)
             self._record(stretch, members)
             self.seconds["walk"] += perf_counter() - started
-        return Block(data, offset, stretch.fresh, stretch.low, stretch.high, tuple(members), shown, line)
+        return Block(data, offset, stretch.fresh, stretch.low, stretch.high, tuple(members), shown, line, kept)
 
     def _walk(self, data: bytearray, offset: int, last: bool) -> list[Member]:
         members: list[Member] = []

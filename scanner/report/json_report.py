@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TextIO
 
+from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
     Finding,
@@ -222,6 +223,17 @@ class _Form:
             "instruction": self._instruction(occurrence.instruction),
             "via": self._text(occurrence.via),
             "mark": self._text(occurrence.mark),
+            "commit": self._commit(occurrence.commit),
+        }
+
+    def _commit(self, commit: Commit | None) -> dict[str, Any] | None:
+        if commit is None:
+            return None
+        return {
+            "id": commit.id,
+            "author": self.hide(commit.author),
+            "date": commit.date or None,
+            "path": self._text(commit.path),
         }
 
     def _all(self, texts: Sequence[str]) -> list[str]:

@@ -120,6 +120,8 @@ def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | N
         label = ""
         if occurrence.instruction not in (None, finding.introduced_by):
             page.row("", Text(f"through {words.instruction(occurrence.instruction, SHORT)}"), deeper=2)
+        if commit := words.commit(occurrence):
+            page.row("", Text(commit), deeper=2)
         if fate := words.fate(occurrence):
             page.row("", text((fate, "" if occurrence.state == "present" else "yellow")), deeper=2)
     if (more := len(finding.occurrences) - PLACES) > 0:

@@ -133,6 +133,8 @@ class Words:
             told = f"config {self.say(match[1])}  {self.say(field)}"
         else:
             told = f"{occurrence.kind} {self.say(field)}".rstrip()
+        if occurrence.inner:
+            told += f", {', '.join(self.say(part) for part in occurrence.inner)}"
         if occurrence.line:
             told += f", line {occurrence.line}"
         if occurrence.path:
@@ -149,6 +151,15 @@ class Words:
         if occurrence.kind == "build-cache":
             return f"build cache {layer}{path}"
         return f"{layer}{path}"
+
+    def commit(self, occurrence: Occurrence) -> str:
+        """Which commit of git brought a file; empty where none is known."""
+        commit = occurrence.commit
+        if commit is None:
+            return ""
+        path = f"{self.say(commit.path)} in " if commit.path else ""
+        author = f" by {self.say(commit.author)}" if commit.author else ""
+        return f"{path}commit {commit.id[:12]}{author}{f', {commit.date}' if commit.date else ''}"
 
     def fate(self, occurrence: Occurrence) -> str:
         """What became of a file; empty where there is nothing to tell.

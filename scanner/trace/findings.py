@@ -116,6 +116,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
     return Occurrence(
         kind=kind,
         path=found.document.where if kind in ("attestation", "manifest") or found.document.kind == "v1" else None,
+        inner=found.inner,
         line=found.line or None,
         offset=max(0, found.place.offset),
         field=pointer,
@@ -158,6 +159,7 @@ def _file(
         layer=index,
         layer_digest=ref.digest or ref.diff_id or computed,
         path=name.decode("utf-8", "backslashreplace"),
+        inner=found.inner,
         line=found.line or None,
         offset=found.offset,
         state=fate.state if fate else None,
@@ -166,6 +168,7 @@ def _file(
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
         mark=found.hit.mark or None,
+        commit=found.commit,
     )
 
 

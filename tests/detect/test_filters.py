@@ -31,6 +31,8 @@ def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidat
         ("code", "settings.database.password"),
         ("code", "Jobs[-1].JobId"),
         ("code", "lookup(kX9tWq2vL8)"),
+        ("code", "PBEWithHmacSHA512/256AndAES_128"),
+        ("code", "PBKDF2WithHmacSHA512/256"),
     ],
 )
 def test_a_filter_rejects_what_it_is_named_for(name: str, value: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import zstandard
 
+from scanner.codec.tar import Member
 from scanner.image import layer as layer_module
 from scanner.image.layer import Block, Layer, Lines
-from scanner.image.tar import Member
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_images"

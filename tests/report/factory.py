@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from scanner.detect.signature import Confidence, Provider, Severity, Signature
+from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
     DockerfileLines,
@@ -179,6 +180,7 @@ def everywhere(text: str) -> ScanReport:
     told = Instruction("RUN", f"RUN {text}", 2, "guess", text, DockerfileLines(text, 1, 9))
     places = (
         replace(DELETED, path=text, inner=(text, text), instruction=told, removed_by=told, via=text, layer_digest=text),
+        replace(DELETED, commit=Commit("0" * 40, text, "", text)),
         Occurrence("config", field=f"/config/Labels/{text}", document="config", instruction=told),
         Occurrence("attestation", path=text, field=f"/predicate/{text}", document="attestation", line=3),
         Occurrence("build-cache", 1, text, text, (), None, 7),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
+from scanner.detect.unpack.git_history import Commit
 from scanner.finding import Partner, redact
 from scanner.report.json_report import to_json
 
@@ -117,6 +118,7 @@ def test_a_finding_has_these_fields() -> None:
                 "instruction": copy,
                 "via": "COPY",
                 "mark": None,
+                "commit": None,
             }
         ],
     }
@@ -317,3 +319,15 @@ def test_a_partner_without_a_signature_that_turns_out_to_be_a_secret_is_hidden()
     told = as_json(report(image(mistaken, LEAKED_TOKEN)))
 
     assert TOKEN not in told
+
+
+def test_the_commit_that_brought_a_secret_is_told() -> None:
+    place = replace(DELETED, commit=Commit("0" * 40, "A U Thor <thor@example.com>", "", ""))
+    told = to_json(report(image(finding(place))), show_secrets=False)["images"][0]["findings"][0]
+
+    assert told["occurrences"][0]["commit"] == {
+        "id": "0" * 40,
+        "author": "A U Thor <thor@example.com>",
+        "date": None,
+        "path": None,
+    }

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from scanner.detect.signature import Severity
+from scanner.detect.unpack.git_history import Commit
 from scanner.finding import Coverage, Occurrence, redact
 from scanner.image.oci import Skip
 
@@ -171,6 +172,7 @@ def test_a_removal_that_no_instruction_is_known_for_names_the_layer() -> None:
         (replace(DELETED, path="a.jar", inner=("b.zip", "c"), line=4), "layer 1  a.jar!b.zip!c:4"),
         (Occurrence("config", field="/config/Labels/a.b"), "config Labels  /config/Labels/a.b"),
         (Occurrence("config", field="/author"), "config /author"),
+        (Occurrence("config", field="/author", inner=("base64 at byte 3",)), "config /author, base64 at byte 3"),
         (
             Occurrence("config", field="/config/Cmd/0", path="0/json", document="v1"),
             "config Cmd  /config/Cmd/0  in 0/json",
@@ -181,6 +183,17 @@ def test_a_removal_that_no_instruction_is_known_for_names_the_layer() -> None:
 )
 def test_a_place_is_told_so_that_it_can_be_found(place: Occurrence, words: str) -> None:
     assert f"    found in     {words}\n" in table(report(image(finding(place))))
+
+
+def test_the_commit_that_brought_a_secret_is_told_with_its_author() -> None:
+    commit = Commit(
+        "0123456789abcdef" * 2 + "01234567", "A U Thor <thor@example.com>", "2024-01-02T03:04:05Z", "conf/.env"
+    )
+    told = table(report(image(finding(replace(DELETED, commit=commit)))))
+
+    assert "conf/.env in commit 0123456789ab by A U Thor <thor@example.com>, 2024-01-02T03:04:05Z" in " ".join(
+        told.split()
+    )
 
 
 def test_many_places_are_folded() -> None:

@@ -1,12 +1,12 @@
 """Images put together from their parts, for tests of the tracer: no bytes, only what was found in them."""
 
+from scanner.codec.tar import DIRECTORY, HARD_LINK, REGULAR, Member
 from scanner.detect.hit import Hit
 from scanner.detect.signature import Confidence
 from scanner.hits import FieldHit, FileHit, ImageScan, LayerScan
 from scanner.image.fields import Place
 from scanner.image.footprint import Footprint
 from scanner.image.oci import Document, Image, LayerRef
-from scanner.image.tar import DIRECTORY, HARD_LINK, REGULAR, Member
 from tests.detect.engine import signature
 
 SECRET = b"acme_0k3j5h7g9f"

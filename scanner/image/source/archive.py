@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_up_to, sniff
+from scanner.codec.tar import BLOCK, checksum_matches
 from scanner.errors import FormatError, TargetError
-from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_up_to, sniff
 from scanner.image.oci import Document, Image, LayerRef, Skip, as_map, parse_document
 from scanner.image.source import docker_archive, oci_layout
 from scanner.image.source.container import (
@@ -27,7 +28,6 @@ from scanner.image.source.container import (
     opened,
 )
 from scanner.image.source.leftover import Noting, leftover, looks_like_images
-from scanner.image.tar import BLOCK, checksum_matches
 
 _EXPECTED = "expected a docker or OCI archive, an OCI layout, a build cache or a tar of a file system"
 

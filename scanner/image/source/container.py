@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from scanner.errors import FormatError, TargetError
-from scanner.image.compression import DECOMPRESSION_ERRORS, Peeked, read_into, read_up_to
-from scanner.image.oci import MAX_DOCUMENT, Skip
-from scanner.image.tar import (
+from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, read_into, read_up_to
+from scanner.codec.tar import (
     BLOCK,
     DIRECTORY,
     HARD_LINK,
@@ -22,6 +20,8 @@ from scanner.image.tar import (
     checksum_matches,
     normalise,
 )
+from scanner.errors import FormatError, TargetError
+from scanner.image.oci import MAX_DOCUMENT, Skip
 
 MAX_DOCUMENTS = 256 << 20
 """Bytes of small blobs that are kept of an archive which cannot be sought in."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scanner.codec.tar import normalise
 from scanner.errors import FormatError
 from scanner.image.oci import (
     Document,
@@ -21,7 +22,6 @@ from scanner.image.oci import (
     platform_of,
 )
 from scanner.image.source.container import Container
-from scanner.image.tar import normalise
 
 _MAX_CHAIN = 1024
 """Layers of a v1 image; each names its parent, and a circle of them must end somewhere."""

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+from scanner.codec.compression import read_up_to
 from scanner.errors import FormatError, TargetError
-from scanner.image.compression import read_up_to
 from scanner.image.oci import MAX_DOCUMENT, Document, Image, Skip, as_list, as_map, as_text, parse_document
 from scanner.image.registry.client import Registry
 from scanner.image.registry.reference import Reference

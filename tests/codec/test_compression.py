@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, cast
 import pytest
 import zstandard
 
+from scanner.codec.compression import DECOMPRESSION_ERRORS, HEAD, Peeked, decompressed, read_into, read_up_to, sniff
 from scanner.errors import FormatError
-from scanner.image.compression import DECOMPRESSION_ERRORS, HEAD, Peeked, decompressed, read_into, read_up_to, sniff
 from tests.image.archives import COMPRESSORS, Trickle
 
 PLAIN = b"".join(b"line %d of a file\n" % number for number in range(20_000))

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.errors import FormatError
-from scanner.image.tar import (
+from scanner.codec.tar import (
     DIRECTORY,
     MAX_EXTENDED,
     REGULAR,
@@ -17,6 +16,7 @@ from scanner.image.tar import (
     parse_pax,
     zero_blocks,
 )
+from scanner.errors import FormatError
 from tests.image.archives import END, header, octal, padded, simplified
 
 

@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol, cast
 import zstandard
 from isal import isal_zlib
 
+from scanner.codec.zstd import ZstdReader, is_zstd, whole_frames
 from scanner.errors import FormatError
-from scanner.image.zstd import ZstdReader, is_zstd, whole_frames
 
 HEAD = 512
 """Bytes that `sniff` wants to see."""

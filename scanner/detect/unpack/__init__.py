@@ -1,0 +1,1 @@
+"""Opens what lies in files: archives, compressed streams, repositories. Bytes in, members out; it knows no images."""
