@@ -106,6 +106,9 @@ _CODE = re.compile(
     re.VERBOSE,
 )
 
+_ACCOUNT = re.compile(r"^[\w.-]{1,32}:[x*!]?:\d{1,10}:\d{1,10}:")
+"""An entry of /etc/passwd, whose name stands before it where grep says which file it is in."""
+
 _ALGORITHM = re.compile(r"^PB(?:E|KDF2)With[A-Z][\w/]{2,40}$")
 """Java's standard names of what makes keys of passwords; every JDK comes with its source."""
 
@@ -199,9 +202,11 @@ def hashed(candidate: Candidate) -> bool:
 
 
 def code(candidate: Candidate) -> bool:
-    """A name, also of an algorithm, a path, a plain URL or an expression of a programming language."""
+    """A name, also of an algorithm, an account, a path, a plain URL or an expression of a programming language."""
     secret = candidate.secret
-    if _EXPRESSION.search(secret) or _ALGORITHM.search(secret) or (_CALL.search(secret) and not candidate.quoted):
+    if any(known.search(secret) for known in (_EXPRESSION, _ALGORITHM, _ACCOUNT)) or (
+        _CALL.search(secret) and not candidate.quoted
+    ):
         return True
     return bool(_CALL.search(secret) or _CODE.search(secret)) and not looks_random(secret)
 

@@ -33,6 +33,7 @@ def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidat
         ("code", "lookup(kX9tWq2vL8)"),
         ("code", "PBEWithHmacSHA512/256AndAES_128"),
         ("code", "PBKDF2WithHmacSHA512/256"),
+        ("code", "eve:x:1001:1000:Eve"),
     ],
 )
 def test_a_filter_rejects_what_it_is_named_for(name: str, value: str) -> None:
