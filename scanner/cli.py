@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scanner.pipeline import Progress
     from scanner.profile import Profile
     from scanner.report import Options
+    from scanner.trace.given import Given
     from scanner.trace.ignore import Ignoring
 
 
@@ -66,6 +67,40 @@ def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, chosen=Chosen(paths, with_builtin), **options)
 
     return chosen
+
+
+def _dockerfile_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What the images were built from: three options, which reach a command as one ``given``."""
+
+    @click.option(
+        "--dockerfile",
+        "dockerfile",
+        type=click.Path(path_type=Path),
+        help="Dockerfile that the images were built from; findings then name its lines.",
+    )
+    @click.option("--target", "stage", default="", metavar="STAGE", help="Stage of it that was built.")
+    @click.option(
+        "--build-arg",
+        "build_args",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Argument of that build; may be given again.",
+    )
+    @wraps(command)
+    def given(
+        *arguments: Any, dockerfile: Path | None, stage: str, build_args: tuple[str, ...], **options: Any
+    ) -> None:
+        if dockerfile is None and (stage or build_args):
+            raise click.BadParameter("--target and --build-arg need it", param_hint="--dockerfile")
+        from scanner.trace.given import load_given
+
+        try:
+            loaded = load_given(dockerfile, stage, build_args) if dockerfile is not None else None
+        except LayerleakError as error:
+            _usage(error)
+        command(*arguments, given=loaded, **options)
+
+    return given
 
 
 _show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
@@ -117,6 +152,7 @@ def cli() -> None:
 @click.option("--no-inline-ignore", is_flag=True, help="Count also what a comment in the image marks as no secret.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
+@_dockerfile_options
 @_show_secrets
 @_signature_options
 @_color
@@ -135,6 +171,7 @@ def scan(
     profiled: bool,
     show_secrets: bool,
     chosen: Chosen,
+    given: "Given | None",
     color: bool | None,
 ) -> None:
     """Scan images on disk.
@@ -152,7 +189,7 @@ def scan(
         raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
     ignoring = _ignoring(() if no_ignore_file else ignore_files or None, marks=not no_inline_ignore)
     profile = Profile() if profiled else None
-    report = _scan_all(targets, chosen, ignoring, progress, jobs, profile, check_diff_ids=check_diff_ids)
+    report = _scan_all(targets, chosen, ignoring, progress, jobs, profile, given, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if profile is not None:
@@ -162,15 +199,18 @@ def scan(
 
 @cli.command()
 @_targets
+@_dockerfile_options
 @_show_secrets
 @_signature_options
 @_color
-def history(targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, color: bool | None) -> None:
+def history(
+    targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, given: "Given | None", color: bool | None
+) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
     from scanner.report import history as report_history
     from scanner.trace.ignore import Ignoring
 
-    report = _scan_all(targets, chosen, Ignoring(marks=False), None)
+    report = _scan_all(targets, chosen, Ignoring(marks=False), None, given=given)
     _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
@@ -310,6 +350,7 @@ def _scan_all(
     progress: bool | None,
     jobs: int | None = None,
     profile: "Profile | None" = None,
+    given: "Given | None" = None,
     *,
     check_diff_ids: bool = False,
 ) -> "ScanReport":
@@ -334,7 +375,7 @@ def _scan_all(
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring)
+                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, given)
                 images += scanner.scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))

@@ -70,6 +70,7 @@ class Occurrence:
         instruction: what put the secret there.
         via: keyword of the instruction that carried the value.
         mark: comment on its line that asks scanners to look away, or None.
+        secret_mounts: ids of build secrets, one of which the instruction read and left in this file.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Occurrence:
     instruction: Instruction | None = None
     via: str | None = None
     mark: str | None = None
+    secret_mounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Puts an image's hits together: one finding a secret value, each place it is in an occurrence."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from scanner.detect.matcher import Hit
@@ -9,6 +9,7 @@ from scanner.finding import Finding, Instruction, Occurrence, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
+from scanner.trace.blame import Blame
 from scanner.trace.lifecycle import File, fates
 from scanner.trace.ownership import Ownership
 
@@ -38,7 +39,7 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
     places: dict[bytes, list[_Place]] = defaultdict(list)
     for place in _places(scan, attribution):
         places[place.hit.canonical].append(place)
-    found = [_finding(same, key) for same in places.values()]
+    found = [_finding(same, key, attribution) for same in places.values()]
     return tuple(sorted(found, key=_order))
 
 
@@ -54,20 +55,22 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
 
 
 class _Place(NamedTuple):
-    """A hit, where it is, and why it is public knowledge there, if it is."""
+    """A hit, where it is, why it is public knowledge there, if it is, and who let it in."""
 
     hit: Hit
     occurrence: Occurrence
     public: str | None
+    entered: Instruction | None
 
 
 def _places(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     yield from _files(scan, attribution)
     for field_hit in scan.fields:
-        yield _Place(field_hit.hit, _field(field_hit, attribution), field_hit.hit.downgraded)
+        blame = attribution.field(field_hit)
+        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame.entered)
 
 
-def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
+def _field(found: FieldHit, blame: Blame) -> Occurrence:
     pointer = found.place.pointer
     kind = found.document.kind
     if kind == "config" and pointer.startswith(_HISTORY_FIELD):
@@ -76,7 +79,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
         kind = "config"
     elif kind in ("index", "unreferenced"):
         kind = "manifest"
-    blamed = attribution.field(found)
+    blamed = blame.carried
     return Occurrence(
         kind=kind,
         path=found.document.where if kind in ("attestation", "manifest") or found.document.kind == "v1" else None,
@@ -103,8 +106,9 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     ownership = Ownership(scan.layers)
     for found, file in places:
         index, name, _ = file
-        occurrence = _file(scan, attribution, index, found, name, known.get(file))
-        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found))
+        blame = attribution.file(index, found, name)
+        occurrence = _file(scan, attribution, index, found, name, known.get(file), blame)
+        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame.entered)
 
 
 _LAST = 1 << 62
@@ -112,11 +116,17 @@ _LAST = 1 << 62
 
 
 def _file(
-    scan: ImageScan, attribution: Attribution, index: int, found: FileHit, name: bytes, fate: Fate | None
+    scan: ImageScan,
+    attribution: Attribution,
+    index: int,
+    found: FileHit,
+    name: bytes,
+    fate: Fate | None,
+    blame: Blame,
 ) -> Occurrence:
     ref, layer = scan.image.layers[index], scan.layers[index]
     computed = layer.digest if layer else ""
-    blamed = attribution.file(index, found, name)
+    blamed = blame.carried
     return Occurrence(
         kind="build-cache" if scan.image.kind == "build-cache" else "file",
         layer=index,
@@ -130,10 +140,11 @@ def _file(
         instruction=blamed,
         via=(blamed.keyword or None) if blamed else None,
         mark=found.hit.mark or None,
+        secret_mounts=blame.mounts,
     )
 
 
-def _finding(places: list[_Place], key: bytes) -> Finding:
+def _finding(places: list[_Place], key: bytes, attribution: Attribution) -> Finding:
     hits = [place.hit for place in places]
     occurrences = [place.occurrence for place in places]
     best = min(hits, key=lambda hit: hit.rank)
@@ -147,21 +158,7 @@ def _finding(places: list[_Place], key: bytes) -> Finding:
         confidence=best.confidence,
         proof=best.proof,
         downgraded=next(place.public for place in places if place.hit is best) if public else None,
-        introduced_by=_introduced_by(occurrences),
+        introduced_by=min((place.entered for place in places if place.entered), key=attribution.precedence, default=None),
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),
-    )
-
-
-def _introduced_by(occurrences: Iterable[Occurrence]) -> Instruction | None:
-    """The earliest instruction that had the value; a build argument comes before whatever it was used in."""
-    blamed = [occurrence.instruction for occurrence in occurrences if occurrence.instruction]
-    return min(blamed, key=_precedence, default=None)
-
-
-def _precedence(instruction: Instruction) -> tuple[bool, bool, int]:
-    return (
-        instruction.keyword != "ARG",
-        instruction.history_index is None,
-        instruction.history_index if instruction.history_index is not None else 0,
     )

@@ -97,6 +97,11 @@ class Scope:
         self._left -= len(value or "")
         return Variable(name, value, command)
 
+    @property
+    def names(self) -> Iterator[str]:
+        """Names of all variables that any instruction sets."""
+        return iter(self._set)
+
     def variable(self, name: str, at: int) -> Variable | None:
         """A variable as the instruction at a position finds it; None if it is not set there.
 
