@@ -40,6 +40,7 @@ class Instruction:
         basis: what says so: ``provenance``, ``dockerfile``, ``history`` or ``guess``.
         stage: name or number of its build stage, or None.
         dockerfile: its lines, where they are known.
+        others: how many other instructions it may have been as well, where nothing tells them apart.
     """
 
     keyword: str
@@ -48,6 +49,24 @@ class Instruction:
     basis: str
     stage: str | int | None = None
     dockerfile: DockerfileLines | None = None
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Some lines of a Dockerfile. They may hold secrets: print them through a `Redactor`, all of them at once.
+
+    Attributes:
+        path: of the Dockerfile.
+        start_line: the first, from 1.
+        lines: the text.
+        marked: numbers of the lines that leak.
+    """
+
+    path: str
+    start_line: int
+    lines: tuple[str, ...] = field(repr=False)
+    marked: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,7 @@ class Finding:
         introduced_by: the instruction through which it entered, or None.
         occurrences: at least one.
         spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
+        excerpt: the lines of the Dockerfile through which it entered, or None.
     """
 
     signature: Signature
@@ -118,6 +138,7 @@ class Finding:
     introduced_by: Instruction | None
     occurrences: tuple[Occurrence, ...]
     spellings: tuple[bytes, ...] = field(default=(), repr=False)
+    excerpt: Excerpt | None = None
 
     @property
     def redacted(self) -> str:

@@ -220,8 +220,8 @@ def _step(number: int, raw: Mapping[str, Any]) -> BuildStep:
         mount = as_map(item)
         if mount.get("mountType") in (_SECRET, "SECRET"):
             secrets.append(as_text(as_map(mount.get("secretOpt")).get("ID")))
-    for item in as_list(as_map(operation.get("exec")).get("secretenv")):
-        secrets.append(as_text(as_map(item).get("ID")))
+    variables = as_list(as_map(operation.get("exec")).get("secretenv"))
+    secrets += [as_text(as_map(item).get("ID")) for item in variables]
     return BuildStep(
         number,
         as_text(raw.get("id")),

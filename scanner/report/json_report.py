@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from scanner.finding import (
     Coverage,
+    Excerpt,
     Finding,
     Ignored,
     ImageReport,
@@ -143,6 +144,17 @@ class _Form:
             "dockerfile": lines
             and {"path": self.hide(lines.path), "start_line": lines.start_line, "end_line": lines.end_line},
             "basis": instruction.basis,
+            "others": instruction.others,
+        }
+
+    def _excerpt(self, excerpt: Excerpt | None) -> dict[str, Any] | None:
+        if excerpt is None:
+            return None
+        return {
+            "path": self.hide(excerpt.path),
+            "start_line": excerpt.start_line,
+            "lines": [_cut(line) for line in self.hide("\n".join(excerpt.lines)).split("\n")],
+            "marked": list(excerpt.marked),
         }
 
     def _finding(self, finding: Finding) -> dict[str, Any]:
@@ -159,6 +171,7 @@ class _Form:
             "downgraded": self._text(finding.downgraded),
             "remediation": signature.remediation,
             "introduced_by": self._instruction(finding.introduced_by),
+            "excerpt": self._excerpt(finding.excerpt),
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 
@@ -210,6 +223,7 @@ class _Form:
             "instruction": self._instruction(occurrence.instruction),
             "via": self._text(occurrence.via),
             "mark": self._text(occurrence.mark),
+            "secret_mounts": self._all(occurrence.secret_mounts),
         }
 
     def _all(self, texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Rule, ScanReport
+from scanner.finding import Coverage, Excerpt, Finding, Ignored, ImageReport, Mark, Rule, ScanReport
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
@@ -106,6 +106,8 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     proof = f", {words.say(finding.proof)}" if finding.proof else ""
     page.row("confidence", Text(f"{finding.confidence}{proof}"))
     page.row("leaked by", Text(words.instruction(finding.introduced_by)))
+    if finding.excerpt:
+        _excerpt(page, words, finding.excerpt)
     label = "found in"
     for occurrence in finding.occurrences[:PLACES]:
         page.row(label, Text(words.place(occurrence)))
@@ -114,6 +116,8 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
             page.row("", Text(f"through {words.instruction(occurrence.instruction, SHORT)}"), deeper=2)
         if fate := words.fate(occurrence):
             page.row("", text((fate, "" if occurrence.state == "present" else "yellow")), deeper=2)
+        if persisted := words.persisted(occurrence):
+            page.row("", text((persisted, "yellow")), deeper=2)
     if (more := len(finding.occurrences) - PLACES) > 0:
         page.row("", Text(f"and {plural(more, 'more place')}; --format json lists them all"))
     if signature.opens:
@@ -121,6 +125,13 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
     if signature.remediation:
         page.row("what to do", Text(" ".join(signature.remediation.split())))
     page.row("fingerprint", Text(finding.fingerprint))
+
+
+def _excerpt(page: Page, words: Words, excerpt: Excerpt) -> None:
+    last = excerpt.start_line + len(excerpt.lines)
+    for number, leaks, line in words.excerpt(excerpt):
+        lead = text((f"{'>' if leaks else ' '} {number:>{len(str(last))}} | ", "bold red" if leaks else "dim"))
+        page.row("", Text(line, "" if leaks else "dim"), lead=lead)
 
 
 def _downgraded(page: Page, words: Words, finding: Finding) -> None:

@@ -49,13 +49,13 @@ class Alignment:
     @cached_property
     def score(self) -> int:
         """How well the two match, to be compared with other stages of the same Dockerfile."""
-        return sum(likeness for _, likeness in self.matched.values()) - WEAK * len(self.missing)
+        return sum(likeness for _, likeness in self.matched.values()) - WEAK * (len(self.missing) + len(self.extra))
 
     @property
     def holds(self) -> bool:
         """Whether the history can be that of this Dockerfile: it shares more with it than not."""
         good = sum(1 for _, likeness in self.matched.values() if likeness >= GOOD)
-        return good > 0 and 2 * good >= self.expected
+        return good > 0 and 2 * good >= self.expected + len(self.extra)
 
 
 def align(scope: Scope, steps: Sequence[Step]) -> Alignment | None:
@@ -180,7 +180,7 @@ def _like_run(asked: _Asked, entry: _Entry) -> int:
 
 
 def _like_copy(asked: _Asked, entry: _Entry) -> int:
-    if asked.target == entry.target or UNKNOWN in asked.target and _fits(asked.target, entry.target):
+    if asked.target == entry.target or (UNKNOWN in asked.target and _fits(asked.target, entry.target)):
         return GOOD
     return 0
 
@@ -197,7 +197,7 @@ def _like_names(asked: _Asked, entry: _Entry) -> int:
 def _like_text(asked: _Asked, entry: _Entry) -> int:
     forms = [form.replace("/tcp", "") for form in asked.forms if form]
     seen = entry.form.replace("/tcp", "")
-    if any(form == seen or UNKNOWN in form and _fits(form, seen) for form in forms):
+    if any(form == seen or (UNKNOWN in form and _fits(form, seen)) for form in forms):
         return GOOD
     if asked.keyword in ("WORKDIR", "USER") and any(seen.endswith(form) for form in forms):
         return GOOD

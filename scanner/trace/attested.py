@@ -76,6 +76,5 @@ class Attested:
         if recipe is None or self._origins is None or place is None:
             return Blame(told(dockerfile, command, "provenance"))
         deed = Deed(*place)
-        if variable:
-            deed = self._origins.setting(deed, variable) or deed
-        return self._origins.blame(deed, self._origins.of_value(deed, secret))
+        setting = self._origins.setting(deed, variable) if variable else None
+        return self._origins.blame(deed, self._origins.of_value(setting or deed, secret))

@@ -4,6 +4,7 @@ Computed once an image; everything else only prints it.
 """
 
 import re
+from dataclasses import replace
 
 from scanner.finding import Instruction
 from scanner.hits import FieldHit, FileHit
@@ -11,6 +12,7 @@ from scanner.image.dockerfile import Dockerfile
 from scanner.image.fields import row_of, string_at, unescape
 from scanner.image.history import Made, Step, map_layers, parse_history
 from scanner.image.oci import Image, Skip, as_map
+from scanner.trace.alignment import squeeze
 from scanner.trace.attested import Attested
 from scanner.trace.blame import Blame
 from scanner.trace.evidence import Evidence
@@ -106,6 +108,8 @@ class Attribution:
         guess = self._evidence.best(made.candidates, name, secret)
         if guess is None:
             return Blame()
+        if rivals := self._evidence.rivals(made.candidates, guess, name, secret):
+            return Blame(replace(self.step(guess, sure=False), others=rivals))
         source = self._evidence.source(made.candidates, guess, name, secret)
         return Blame(self.step(guess, sure=False), self.step(source, sure=False), secret_mounts(source.text, secret))
 
@@ -180,14 +184,16 @@ class Attribution:
             name = string_at(found.document.value, pointer).partition("=")[0]
         elif keyword == "LABEL":
             name = unescape(pointer.rpartition("/")[2])
+        trigger = squeeze(string_at(found.document.value, pointer)) if keyword == "ONBUILD" else ""
         for step in reversed(self.steps):
-            if step.keyword == keyword and (not name or name in step.names):
+            if step.keyword == keyword and (not name or name in step.names) and trigger in squeeze(step.text):
                 return self._of_step(step, secret)
         if self._recipe and self._origins:
             commands = self._recipe.scope.commands
             for at in range(len(commands) - 1, -1, -1):
-                names = [known for known, _ in commands[at].pairs]
-                if commands[at].keyword == keyword and (not name or name in names):
+                command = commands[at]
+                names = [known for known, _ in command.pairs]
+                if command.keyword == keyword and (not name or name in names) and trigger in squeeze(command.mentions):
                     deed = Deed(self._recipe.scope, at)
                     return self._origins.blame(deed, self._origins.of_value(deed, secret))
         # The history does not have it (it was cut, squashed, or another builder's); the config still does.
@@ -197,4 +203,3 @@ class Attribution:
 def instruction(step: Step, *, sure: bool = True, text: str = "") -> Instruction:
     """A history step as the instruction it was."""
     return Instruction(step.keyword, text or step.text, step.index, "history" if sure else "guess")
-

@@ -46,8 +46,20 @@ class Evidence:
         """How much speaks for a step as the one that wrote a file; 0 for nothing."""
         return _support(step, self._workdirs[step.index], path, secret)
 
+    def rivals(self, candidates: Sequence[Step], step: Step, path: str, secret: str) -> int:
+        """How many other candidates have as much to speak for them as a step has.
+
+        Args:
+            candidates: the steps that come into question.
+            step: one of them.
+            path: of the file, without a leading slash.
+            secret: what was found in it.
+        """
+        support = self.support(step, path, secret)
+        return sum(1 for other in candidates if other is not step and self.support(other, path, secret) == support)
+
     def source(self, candidates: Sequence[Step], step: Step, path: str, secret: str) -> Step:
-        """The step that wrote the file which another moved, copied or linked to a path; that other one if there is none.
+        """The step that wrote the file which another moved, copied or linked to a path; else that other one.
 
         Args:
             candidates: the steps to choose from.
@@ -93,14 +105,14 @@ def _support(step: Step, workdir: str, path: str, secret: str) -> float:
 
 def _written(command: str, path: str) -> float:
     """How well a shell command explains a file: one that it names as a target better than one it only names."""
+    if posixpath.basename(path) not in command:
+        return 0  # without a look at the expressions below, which are made anew for each file
     named = re.escape(path) + "|" + re.escape(posixpath.basename(path))
     ends = rf"\S*(?:{named})['\"]?\s*(?:$|[;&|])"  # the last operand; those before it are only read
     redirected = rf"(?:>\s*|\btee\s(?:-a\s)?|\s-[oO]\s?)\S*(?:{named})"
     if re.search(rf"{redirected}|\b(?:cp|mv|ln|install)\s[^;&|]*\s{ends}", command):
         return 6 if f"/{path}" in command else 5
-    if f"/{path}" in command:
-        return 2
-    return 1.5 if posixpath.basename(path) in command else 0
+    return 2 if f"/{path}" in command else 1.5
 
 
 def _target(text: str) -> str:

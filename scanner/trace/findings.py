@@ -10,6 +10,7 @@ from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
 from scanner.trace.blame import Blame
+from scanner.trace.excerpt import excerpt
 from scanner.trace.lifecycle import File, fates
 from scanner.trace.ownership import Ownership
 
@@ -150,6 +151,8 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution) -> Find
     best = min(hits, key=lambda hit: hit.rank)
     # What is public in one place and not in another is somebody's secret that looks like it, or a leak.
     public = all(place.public for place in places)
+    spellings = {hit.secret for hit in hits}
+    entered = min((place.entered for place in places if place.entered), key=attribution.precedence, default=None)
     return Finding(
         signature=best.signature,
         secret=best.secret,
@@ -158,7 +161,12 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution) -> Find
         confidence=best.confidence,
         proof=best.proof,
         downgraded=next(place.public for place in places if place.hit is best) if public else None,
-        introduced_by=min((place.entered for place in places if place.entered), key=attribution.precedence, default=None),
+        introduced_by=min(
+            (place.entered for place in places if place.entered), key=attribution.precedence, default=None
+        ),
         occurrences=tuple(dict.fromkeys(occurrences)),
-        spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),
+        spellings=tuple(sorted(spellings - {best.secret})),
+        excerpt=excerpt(
+            attribution.dockerfile, entered, frozenset(secret.decode("utf-8", "replace") for secret in spellings)
+        ),
     )

@@ -22,6 +22,9 @@ _MAX_STEPS = 32
 """Steps back of one trail; a file may be moved about at will."""
 
 _MAX_PATHS = 64
+_MAX_WRITERS = 2000
+"""Instructions of a stage that may have written a file; each is weighed for each file with a secret."""
+
 _MAX_VARIABLES = 1000
 
 _SECRETIVE = re.compile(r"(?i)tok|pass|pwd|pw$|secret|key|auth|cred|pat$")
@@ -35,16 +38,18 @@ class Deed:
         scope: the stage it ran in, or one that builds upon it.
         at: its position there.
         sure: whether each step of the trail that led here was certain.
+        outer: the ARG before the first FROM that the ARG at that position takes its value from, or None.
     """
 
     scope: Scope
     at: int
     sure: bool = True
+    outer: Command | None = None
 
     @property
     def command(self) -> Command:
         """The instruction."""
-        return self.scope.commands[self.at]
+        return self.outer or self.scope.commands[self.at]
 
 
 class Origins:
@@ -67,9 +72,9 @@ class Origins:
         Returns:
             The instruction; None where nothing speaks for any of them.
         """
-        steps, evidence = self._steps(scope)
-        wanted = None if within is None else frozenset(within)
-        able = [s for s in steps if s.keyword in CONTENT and (wanted is None or s.index in wanted)]
+        content, evidence = self._steps(scope)
+        wanted = within if within is None or isinstance(within, range) else frozenset(within)
+        able = [step for step in content if wanted is None or step.index in wanted]
         best = evidence.best(able, path, secret)
         if best is None:
             return None
@@ -79,7 +84,8 @@ class Origins:
         known = self._known.get(scope.stage.index)
         if known is None:
             steps = tuple(_step(scope, at) for at in range(len(scope.commands)))
-            known = self._known[scope.stage.index] = (steps, Evidence(steps))
+            content = tuple(step for step in steps if step.keyword in CONTENT)[:_MAX_WRITERS]
+            known = self._known[scope.stage.index] = (content, Evidence(steps))
         return known
 
     def of_file(self, deed: Deed, path: str, secret: str) -> Deed:
@@ -90,12 +96,23 @@ class Origins:
             path: of the file, without a leading slash.
             secret: the value.
         """
+        deed = self._fired(deed, path, secret)
         for _ in range(_MAX_STEPS):
             step = self._back(deed, path, secret)
             if step is None:
                 break
             deed, path = step
         return self.of_value(deed, secret)
+
+    def _fired(self, deed: Deed, path: str, secret: str) -> Deed:
+        """The trigger that wrote a file, where BuildKit says that the FROM did which fired it."""
+        if deed.command.keyword != "FROM":
+            return deed
+        commands = deed.scope.commands
+        end = deed.at + 1
+        while end < len(commands) and commands[end].fired:
+            end += 1
+        return self.writer(deed.scope, path, secret, within=range(deed.at + 1, end)) or deed
 
     def _back(self, deed: Deed, path: str, secret: str) -> tuple[Deed, str] | None:
         """What wrote the file that a file was made from, and that file's path."""
@@ -118,9 +135,7 @@ class Origins:
             return self._found(deed.scope, range(deed.at), sources, secret)
         return None
 
-    def _found(
-        self, scope: Scope, within: Sequence[int], paths: Sequence[str], secret: str
-    ) -> tuple[Deed, str] | None:
+    def _found(self, scope: Scope, within: Sequence[int], paths: Sequence[str], secret: str) -> tuple[Deed, str] | None:
         for path in paths[:_MAX_PATHS]:
             if writer := self.writer(scope, path, secret, within=within):
                 return writer, path
@@ -146,8 +161,11 @@ class Origins:
 
     def _variable(self, deed: Deed, secret: str) -> Deed | None:
         command, scope = deed.command, deed.scope
-        if secret in command.mentions or command.keyword in ("FROM", "ARG"):
+        if secret in command.mentions or command.keyword == "FROM" or deed.outer:
             return None
+        if command.keyword == "ARG":
+            outer = scope.outer(command, secret)
+            return Deed(scope, deed.at, deed.sure, outer) if outer else None
         named = list(dict.fromkeys(name_of(match) for match in references(command.mentions)))
         found = [variable for name in named if (variable := scope.variable(name, deed.at))]
         for variable in found:

@@ -17,8 +17,8 @@ from scanner.image.provenance import BuildStep, Provenance
 from scanner.trace.alignment import GOOD, Alignment, align
 from scanner.trace.given import Given
 
-MAX_STAGES = 64
-"""Stages of a Dockerfile that are tried, from the last, where nobody says which one was built."""
+MAX_COMMANDS = 10_000
+"""Instructions, of all stages together, that are tried, from the last stage, where nobody says which was built."""
 
 _TOLD = 5
 """Instructions that a note names; of others it only says how many."""
@@ -191,22 +191,24 @@ def from_dockerfile(given: Given, image: Image, steps: Sequence[Step]) -> tuple[
     if not dockerfile.stages:
         return None, (*notes, f"{path} has no FROM, and was not used")
     args = {**known_args(steps), **given.args}
-    stages = dockerfile.stages[-MAX_STAGES:]
+    stages: Sequence[Stage] = dockerfile.stages
     if given.target:
         wanted = dockerfile.stage(given.target)
         if wanted is None:
             return None, (*notes, f"{path} has no such stage as the target, and was not used")
         stages = (wanted,)
-    scopes = [Scope(dockerfile, stage, args) for stage in stages]
+    scopes = list(_scopes(dockerfile, stages, args))
+    if len(scopes) < len(stages):
+        notes.append(f"{path}: only the last {len(scopes)} of its {len(stages)} stages were compared")
     if image.kind == "build-cache":
         return _of_cache(given, scopes, image, args, tuple(notes))
     if not steps:
-        bare = Recipe(dockerfile, scopes[-1], "dockerfile", {}, frozenset(), (), -1, (), None, args)
+        bare = Recipe(dockerfile, scopes[0], "dockerfile", {}, frozenset(), (), -1, (), None, args)
         return bare, (*notes, f"the image has no history, so what {path} says of it is found by content")
     found = [alignment for scope in scopes if (alignment := align(scope, steps))]
     if not found:
         return None, (*notes, f"{path} and the history are too long to be compared, and it was not used")
-    best = max(reversed(found), key=lambda alignment: alignment.score)
+    best = max(found, key=lambda alignment: alignment.score)
     if not best.holds:
         return None, (*notes, f"{path} is not what this image was built from: {_mismatch(best)}; it was not used")
     if best.scope.stage is not dockerfile.stages[-1] and not given.target:
@@ -226,6 +228,17 @@ def from_dockerfile(given: Given, image: Image, steps: Sequence[Step]) -> tuple[
         args,
     )
     return recipe, tuple(notes)
+
+
+def _scopes(dockerfile: Dockerfile, stages: Sequence[Stage], args: Mapping[str, str]) -> Iterator[Scope]:
+    """The scopes of stages, the last first, until there are too many instructions."""
+    left = MAX_COMMANDS
+    for stage in reversed(stages):
+        scope = Scope(dockerfile, stage, args)
+        yield scope
+        left -= len(scope.commands)
+        if left < 0:
+            break
 
 
 def _of_cache(
@@ -248,7 +261,7 @@ def _of_cache(
     if not any(layers):
         return None, notes
     made = tuple(layers)
-    return Recipe(given.dockerfile, scopes[-1], "dockerfile", {}, frozenset(), made, -1, (), None, args), notes
+    return Recipe(given.dockerfile, scopes[0], "dockerfile", {}, frozenset(), made, -1, (), None, args), notes
 
 
 def _entries(found: Alignment | None) -> dict[int, int]:

@@ -85,7 +85,15 @@ def test_what_is_no_heredoc_takes_no_lines(text: str) -> None:
 
 def test_stages_go_by_name_or_number() -> None:
     text = "ARG V\nFROM a AS Build\nRUN 1\nFROM b\nRUN 2\nFROM --platform=$P c as last\nRUN 3\n"
-    assert [command.stage for command in parse_dockerfile(text).commands] == [-1, "Build", "Build", 1, 1, "last", "last"]
+    assert [command.stage for command in parse_dockerfile(text).commands] == [
+        -1,
+        "Build",
+        "Build",
+        1,
+        1,
+        "last",
+        "last",
+    ]
 
 
 def test_lines_are_counted_as_an_editor_does() -> None:

@@ -4,6 +4,7 @@ Source: Dockerfile reference, "Format", "Parser directives", "Here-documents".
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -54,6 +55,7 @@ def directives(lines: list[str]) -> dict[str, str]:
 
 def logical(lines: list[str], escape: str) -> Iterator[Logical]:
     """The instructions of a Dockerfile, and whatever else stands where one could."""
+    ends: _Ends | None = None
     at = 0
     while at < len(lines):
         start = at
@@ -65,7 +67,8 @@ def logical(lines: list[str], escape: str) -> Iterator[Logical]:
         heredocs: list[Heredoc] = []
         unended: list[str] = []
         if _TAKES_HEREDOC.match(text):
-            at = _heredocs(lines, at, text, heredocs, unended)
+            ends = ends or _Ends(lines)
+            at = _heredocs(lines, at, text, ends, heredocs, unended)
         yield Logical(text, start + 1, at, tuple(heredocs), tuple(unended))
 
 
@@ -86,17 +89,29 @@ def _joined(lines: list[str], at: int, escape: str) -> tuple[list[str], int]:
     return parts, at
 
 
-def _heredocs(lines: list[str], at: int, text: str, found: list[Heredoc], unended: list[str]) -> int:
+class _Ends:
+    """Where each line stands, so that the end of a heredoc is not looked for all through the file each time."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._whole: dict[str, list[int]] = {}
+        self._chomped: dict[str, list[int]] = {}
+        for at, line in enumerate(lines):
+            self._whole.setdefault(line, []).append(at)
+            self._chomped.setdefault(line.lstrip("\t"), []).append(at)
+
+    def find(self, name: str, at: int, *, chomp: bool) -> int:
+        """The first line from one on that is an end mark; -1 if there is none."""
+        known = (self._chomped if chomp else self._whole).get(name, [])
+        index = bisect_left(known, at)
+        return known[index] if index < len(known) else -1
+
+
+def _heredocs(lines: list[str], at: int, text: str, ends: _Ends, found: list[Heredoc], unended: list[str]) -> int:
     """Reads the heredocs that a text opens, in order; gives the line behind the last."""
-    # Marks that were looked for in vain: each search may go through the whole file.
-    missing: set[tuple[str, bool]] = set()
     for match in _HEREDOC.finditer(text):
         name, chomp = re.sub(r"""['"\\]""", "", match[2]), bool(match[1])
-        end = len(lines) if (name, chomp) in missing else at
-        while end < len(lines) and (lines[end].lstrip("\t") if chomp else lines[end]) != name:
-            end += 1
-        if end == len(lines):
-            missing.add((name, chomp))
+        end = ends.find(name, at, chomp=chomp)
+        if end < 0:
             unended.append(name)
             continue
         content = [line.lstrip("\t") if chomp else line for line in lines[at:end]]

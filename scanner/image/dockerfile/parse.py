@@ -3,9 +3,10 @@
 Source: Dockerfile reference, "FROM", "ONBUILD"; BuildKit matches the names of stages without regard to case.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from scanner.image.dockerfile.command import KEYWORDS, Command
 from scanner.image.dockerfile.lines import directives, logical, physical
@@ -73,12 +74,20 @@ class Dockerfile:
             name: what a flag, a FROM or a user calls it.
             before: only stages before the one of this index count; of equal names the last of them.
         """
-        known = self.stages if before is None else self.stages[:before]
+        end = len(self.stages) if before is None else before
         wanted = str(name).lower()
-        for stage in reversed(known):
-            if stage.name and stage.name.lower() == wanted:
-                return stage
-        return known[int(wanted)] if wanted.isdecimal() and len(wanted) < 9 and int(wanted) < len(known) else None
+        named = self._named.get(wanted, [])
+        if last := bisect_left(named, end):
+            return self.stages[named[last - 1]]
+        return self.stages[int(wanted)] if wanted.isdecimal() and len(wanted) < 9 and int(wanted) < end else None
+
+    @cached_property
+    def _named(self) -> Mapping[str, list[int]]:
+        named: dict[str, list[int]] = {}
+        for stage in self.stages:
+            if stage.name:
+                named.setdefault(stage.name.lower(), []).append(stage.index)
+        return named
 
     def base_of(self, stage: Stage, args: Mapping[str, str] | None = None) -> str:
         """What a stage is built on, with the values of the global ARGs; arguments of the build come first."""

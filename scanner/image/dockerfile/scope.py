@@ -113,6 +113,19 @@ class Scope:
         before = bisect_left(known, at, key=lambda item: item[0])
         return known[before - 1][1] if before else None
 
+    def outer(self, command: Command, value: str) -> Command | None:
+        """The ARG before the first FROM that gives an ARG of the stage a value; None where it is none of those.
+
+        Args:
+            command: the ARG of the stage.
+            value: what has to stand in the other.
+        """
+        for name, raw in command.pairs:
+            known = self._globals.get(name)
+            if raw is None and known and value in known.command.text:
+                return known.command
+        return None
+
     def expand(self, text: str, at: int) -> str:
         """A text unquoted and with the values of the variables that the instruction at a position finds."""
 
