@@ -10,6 +10,7 @@ from scanner.detect.signature import Confidence, Provider, Severity, Signature
 from scanner.finding import (
     Coverage,
     DockerfileLines,
+    Excerpt,
     Finding,
     HistoryLine,
     Ignored,
@@ -163,7 +164,9 @@ def everywhere(text: str) -> ScanReport:
         Occurrence("attestation", path=text, field=f"/predicate/{text}", document="attestation", line=3),
         Occurrence("build-cache", 1, text, text, (), None, 7),
     )
-    leaked = finding(*places, introduced_by=told, proof=text)
+    lines = Excerpt(text, 1, (text, text), (2,))
+    places = (replace(places[0], secret_mounts=(text,)), *places[1:])
+    leaked = finding(*places, introduced_by=told, proof=text, excerpt=lines)
     public = finding(*places, introduced_by=None, downgraded=text, secret=EXAMPLE)
     shown = image(
         leaked,
