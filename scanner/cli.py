@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scanner.pipeline import Progress
     from scanner.profile import Profile
     from scanner.report import Options
+    from scanner.trace.given import Given
     from scanner.trace.ignore import Ignoring
 
 
@@ -106,6 +107,40 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
     return placed
 
 
+def _dockerfile_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What the images were built from: three options, which reach a command as one ``given``."""
+
+    @click.option(
+        "--dockerfile",
+        "dockerfile",
+        type=click.Path(path_type=Path),
+        help="Dockerfile that the images were built from; findings then name its lines.",
+    )
+    @click.option("--target", "stage", default="", metavar="STAGE", help="Stage of it that was built.")
+    @click.option(
+        "--build-arg",
+        "build_args",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Argument of that build; may be given again.",
+    )
+    @wraps(command)
+    def given(
+        *arguments: Any, dockerfile: Path | None, stage: str, build_args: tuple[str, ...], **options: Any
+    ) -> None:
+        if dockerfile is None and (stage or build_args):
+            raise click.BadParameter("--target and --build-arg need it", param_hint="--dockerfile")
+        from scanner.trace.given import load_given
+
+        try:
+            loaded = load_given(dockerfile, stage, build_args) if dockerfile is not None else None
+        except LayerleakError as error:
+            _usage(error)
+        command(*arguments, given=loaded, **options)
+
+    return given
+
+
 _show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
 _color = click.option("--color/--no-color", default=None, help="Colours; by default only on a terminal.")
 _targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
@@ -185,6 +220,7 @@ def cli() -> None:
 @click.option("--no-inline-ignore", is_flag=True, help="Count also what a comment in the image marks as no secret.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
+@_dockerfile_options
 @_show_secrets
 @_signature_options
 @_place_options
@@ -209,6 +245,7 @@ def scan(
     show_secrets: bool,
     chosen: Chosen,
     places: "Places",
+    given: "Given | None",
     color: bool | None,
 ) -> None:
     """Scan images on disk, of a local engine, or of a registry.
@@ -233,7 +270,7 @@ def scan(
     targets = (*targets, *_listed(lists), *(_local_images() if all_local else ()))
     if not targets:
         raise click.UsageError("expected a TARGET, --from-file or --all-local, found no target")
-    report = _scan_all(targets, chosen, ignoring, places, progress, jobs, profile, check_diff_ids=check_diff_ids)
+    report = _scan_all(targets, chosen, ignoring, places, progress, jobs, profile, given, check_diff_ids=check_diff_ids)
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if audit is not None:
@@ -267,16 +304,24 @@ def _local_images() -> list[str]:
 
 @cli.command()
 @_targets
+@_dockerfile_options
 @_show_secrets
 @_signature_options
 @_place_options
 @_color
-def history(targets: tuple[str, ...], show_secrets: bool, chosen: Chosen, places: "Places", color: bool | None) -> None:
+def history(
+    targets: tuple[str, ...],
+    show_secrets: bool,
+    chosen: Chosen,
+    places: "Places",
+    given: "Given | None",
+    color: bool | None,
+) -> None:
     """Tell an image as its instructions, with sizes and what each leaked."""
     from scanner.report import history as report_history
     from scanner.trace.ignore import Ignoring
 
-    report = _scan_all(targets, chosen, Ignoring(marks=False), places, None)
+    report = _scan_all(targets, chosen, Ignoring(marks=False), places, None, given=given)
     _write(None, (), lambda stream: report_history.write(report, stream, _options(stream, show_secrets, color)))
     sys.exit(_exit_code(report, None))
 
@@ -444,6 +489,7 @@ def _scan_all(
     progress: bool | None,
     jobs: int | None = None,
     profile: "Profile | None" = None,
+    given: "Given | None" = None,
     *,
     check_diff_ids: bool = False,
 ) -> "ScanReport":
@@ -468,7 +514,9 @@ def _scan_all(
     for target in targets:
         with _progress(target, progress) as told:
             try:
-                scanner = Scanner(ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places)
+                scanner = Scanner(
+                    ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places, given
+                )
                 images += scanner.scan(target)
             except LayerleakError as error:
                 failures.append((target, str(error).removeprefix(f"{target}: ")))

@@ -30,3 +30,7 @@ class FormatError(LayerleakError):
 
 class SignatureError(LayerleakError):
     """A signature file that cannot be used: where it is, which signature, what was expected."""
+
+
+class DockerfileError(LayerleakError):
+    """A Dockerfile given by the user cannot be read, or does not have what was asked for."""

@@ -41,6 +41,7 @@ class Instruction:
         basis: what says so: ``provenance``, ``dockerfile``, ``history`` or ``guess``.
         stage: name or number of its build stage, or None.
         dockerfile: its lines, where they are known.
+        others: how many other instructions it may have been as well, where nothing tells them apart.
     """
 
     keyword: str
@@ -49,6 +50,24 @@ class Instruction:
     basis: str
     stage: str | int | None = None
     dockerfile: DockerfileLines | None = None
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Some lines of a Dockerfile. They may hold secrets: print them through a `Redactor`, all of them at once.
+
+    Attributes:
+        path: of the Dockerfile.
+        start_line: the first, from 1.
+        lines: the text.
+        marked: numbers of the lines that leak.
+    """
+
+    path: str
+    start_line: int
+    lines: tuple[str, ...] = field(repr=False)
+    marked: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,7 @@ class Occurrence:
         via: keyword of the instruction that carried the value.
         mark: comment on its line that asks scanners to look away, or None.
         commit: of git that brought it, for a file in a repository's objects.
+        secret_mounts: ids of build secrets, one of which the instruction read and left in this file.
     """
 
     kind: str
@@ -90,6 +110,7 @@ class Occurrence:
     via: str | None = None
     mark: str | None = None
     commit: Commit | None = None
+    secret_mounts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -135,6 +156,7 @@ class Finding:
         spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
         partners: what it belongs to.
         part_of: fingerprints of the secrets that it only names; it counts with one of those, see `ImageReport.counted`.
+        excerpt: the lines of the Dockerfile through which it entered, or None.
     """
 
     signature: Signature
@@ -149,6 +171,7 @@ class Finding:
     spellings: tuple[bytes, ...] = field(default=(), repr=False)
     partners: tuple[Partner, ...] = ()
     part_of: tuple[str, ...] = ()
+    excerpt: Excerpt | None = None
 
     @property
     def sha1(self) -> tuple[str, ...]:

@@ -24,9 +24,10 @@ from scanner.key import fingerprint_key
 from scanner.nested import look_again
 from scanner.pipeline import Pipeline, Progress
 from scanner.profile import Profile
-from scanner.trace.attribution import Attribution, instruction
+from scanner.trace.attribution import Attribution
 from scanner.trace.baseline import load_known
 from scanner.trace.findings import findings, untold_links
+from scanner.trace.given import Given
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
 from scanner.trace.keypairs import unread
@@ -56,6 +57,7 @@ class Scanner:
         check_diff_ids: whether to check also the diff_ids of layers whose digest is checked.
         ignoring: which findings do not count.
         places: where images may be, and for which platform they are wanted.
+        given: the Dockerfile that the images were built from, where the user has it.
     """
 
     ruleset: Ruleset
@@ -66,6 +68,7 @@ class Scanner:
     check_diff_ids: bool = False
     ignoring: Ignoring = field(default_factory=Ignoring)
     places: Places = field(default_factory=Places)
+    given: Given | None = None
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
@@ -115,10 +118,11 @@ class Scanner:
                 known[document] = tuple(_field_hits(document, matcher, self.ruleset))
         fields = tuple(hit for document in documents for hit in known[document])
         scan = ImageScan(target, image, layers, fields)
-        attribution = Attribution(image)
+        attribution = Attribution(image, self.given)
         skipped = (
             *skips,
             *image.skips,
+            *attribution.notes,
             *untold_links(scan),
             *unread(scan),
             *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
@@ -182,7 +186,7 @@ def _layer_report(image: Image, ref: LayerRef, scan: LayerScan | None, attributi
         diff_id=ref.diff_id or (scan.diff_id if scan else ""),
         size=scan.stored if scan else ref.size,
         instruction=attribution.layer(ref.index),
-        origin="cache" if image.kind == "build-cache" else "build",
+        origin="cache" if image.kind == "build-cache" else "base" if attribution.base(ref.index) else "build",
     )
 
 
@@ -191,7 +195,7 @@ def _history(image: Image, attribution: Attribution) -> Iterator[HistoryLine]:
     for step in attribution.steps:
         layer, sure = made.get(step.index, (None, step.empty))
         size = max(0, image.layers[layer].size) if layer is not None else 0
-        yield HistoryLine(instruction(step), step.created, layer, size, sure)
+        yield HistoryLine(attribution.step(step), step.created, layer, size, sure)
 
 
 def scan_image(
@@ -205,6 +209,7 @@ def scan_image(
     ignore_files: tuple[Path, ...] = (),
     baselines: tuple[Path, ...] = (),
     inline_ignore: bool = True,
+    given: Given | None = None,
 ) -> ScanReport:
     """Scans a saved image and says what leaked, which instruction leaked it, and whether it is still there.
 
@@ -219,6 +224,7 @@ def scan_image(
         ignore_files: with rules for what does not count.
         baselines: of detect-secrets; what they list does not count, unless an audit says that it is a secret.
         inline_ignore: whether what a comment in the image marks as no secret does not count either.
+        given: the Dockerfile that the image was built from, so that its lines can be told.
 
     Returns:
         A report with one entry for each image in the target. What is ignored is in it, in a place of its own.
@@ -240,6 +246,7 @@ def scan_image(
         jobs or default_jobs(),
         check_diff_ids=check_diff_ids,
         ignoring=Ignoring(rules, marks=inline_ignore, known=known),
+        given=given,
     )
     return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules, known=known)
 

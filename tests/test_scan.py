@@ -104,7 +104,7 @@ def test_provenance_is_scanned_and_gives_dockerfile_lines(ruleset: Ruleset) -> N
     }
 
     assert blamed == {"ARG": 7, "RUN": 7}
-    assert lines == {(10, 12), (13, 13), (15, 15), (17, 19), (20, 20)}
+    assert lines == {(8, 8), (10, 12), (13, 13), (14, 14), (15, 15), (16, 16), (17, 19), (20, 20)}
 
 
 def test_the_api_takes_a_path_and_gives_a_report() -> None:

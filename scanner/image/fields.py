@@ -145,6 +145,24 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
+def unescape(token: str) -> str:
+    """The key that a token of a JSON Pointer stands for."""
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def string_at(value: Any, pointer: str) -> str:
+    """The string that a JSON Pointer leads to in a document; empty if there is none."""
+    for token in pointer.split("/")[1:]:
+        key = unescape(token)
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return ""
+    return value if isinstance(value, str) else ""
+
+
 def lay_out(document: Document) -> Text:
     """Lays out every string of a document, keys included, for one call of the matcher."""
     data = bytearray()

@@ -12,11 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-KEYWORDS = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER "
-    "VOLUME WORKDIR".split()
-)
-"""Dockerfile instructions (Dockerfile reference)."""
+from scanner.image.dockerfile import KEYWORDS
 
 CONTENT = frozenset({"ADD", "COPY", "RUN", "WORKDIR"})
 """Those that can change the file system and so make a layer."""

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
+    Excerpt,
     Finding,
     Ignored,
     ImageReport,
@@ -146,6 +147,17 @@ class _Form:
             "dockerfile": lines
             and {"path": self.hide(lines.path), "start_line": lines.start_line, "end_line": lines.end_line},
             "basis": instruction.basis,
+            "others": instruction.others,
+        }
+
+    def _excerpt(self, excerpt: Excerpt | None) -> dict[str, Any] | None:
+        if excerpt is None:
+            return None
+        return {
+            "path": self.hide(excerpt.path),
+            "start_line": excerpt.start_line,
+            "lines": [_cut(line) for line in self.hide("\n".join(excerpt.lines)).split("\n")],
+            "marked": list(excerpt.marked),
         }
 
     def _finding(self, finding: Finding) -> dict[str, Any]:
@@ -164,6 +176,7 @@ class _Form:
             "partners": [self._partner(partner) for partner in finding.partners],
             "part_of": list(finding.part_of),
             "introduced_by": self._instruction(finding.introduced_by),
+            "excerpt": self._excerpt(finding.excerpt),
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 
@@ -224,6 +237,7 @@ class _Form:
             "via": self._text(occurrence.via),
             "mark": self._text(occurrence.mark),
             "commit": self._commit(occurrence.commit),
+            "secret_mounts": self._all(occurrence.secret_mounts),
         }
 
     def _commit(self, commit: Commit | None) -> dict[str, Any] | None:

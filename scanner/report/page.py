@@ -96,7 +96,7 @@ class Page:
         """
         self._print(lead, content, lead.cell_len)
 
-    def row(self, label: str, content: Text, *, indent: int = 4, deeper: int = 0) -> None:
+    def row(self, label: str, content: Text, *, indent: int = 4, deeper: int = 0, lead: Text | None = None) -> None:
         """A labelled paragraph; on a narrow page the label is its first words.
 
         Args:
@@ -104,14 +104,15 @@ class Page:
             content: what to print.
             indent: of the label.
             deeper: by how much the content is indented further.
+            lead: what stands left of the content's first line only.
         """
+        lead = lead or Text()
         if self.wide:
-            lead = Text(" " * indent + label.ljust(_LABEL) + " " * deeper, "dim")
-            self.beside(lead, content)
+            self.beside(text((" " * indent + label.ljust(_LABEL) + " " * deeper, "dim"), lead), content)
         elif label:
-            self.line(text((f"{label}  ", "dim"), content), indent=indent, hang=indent + 2)
+            self.line(text((f"{label}  ", "dim"), lead, content), indent=indent, hang=indent + 2)
         else:
-            self.line(content, indent=indent + 2 + deeper)
+            self.line(text(lead, content), indent=indent + 2 + deeper)
 
     def _print(self, lead: Text, content: Text, hang: int) -> None:
         room = max(1, self._console.width - max(lead.cell_len, hang))

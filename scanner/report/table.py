@@ -6,7 +6,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from scanner.finding import Coverage, Finding, Ignored, ImageReport, Mark, Occurrence, Rule, ScanReport
+from scanner.finding import Coverage, Excerpt, Finding, Ignored, ImageReport, Mark, Occurrence, Rule, ScanReport
 from scanner.report import Options
 from scanner.report.page import Page, print_to, severity_text, text
 from scanner.report.summary import Summary, summarize
@@ -114,6 +114,8 @@ def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | N
         if told := _elsewhere(finding, joined.get(partner.fingerprint)):
             page.row("", Text(told), deeper=2)
     page.row("leaked by", Text(words.instruction(finding.introduced_by)))
+    if finding.excerpt:
+        _excerpt(page, words, finding.excerpt)
     label = "found in"
     for occurrence in finding.occurrences[:PLACES]:
         page.row(label, Text(words.place(occurrence)))
@@ -124,6 +126,8 @@ def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | N
             page.row("", Text(commit), deeper=2)
         if fate := words.fate(occurrence):
             page.row("", text((fate, "" if occurrence.state == "present" else "yellow")), deeper=2)
+        if persisted := words.persisted(occurrence):
+            page.row("", text((persisted, "yellow")), deeper=2)
     if (more := len(finding.occurrences) - PLACES) > 0:
         page.row("", Text(f"and {plural(more, 'more place')}; --format json lists them all"))
     if signature.opens:
@@ -150,6 +154,13 @@ def _container(occurrence: Occurrence) -> tuple[str, int | None, str | None, tup
         occurrence.inner,
         "" if occurrence.kind == "history" else field,
     )
+
+
+def _excerpt(page: Page, words: Words, excerpt: Excerpt) -> None:
+    last = excerpt.start_line + len(excerpt.lines)
+    for number, leaks, line in words.excerpt(excerpt):
+        lead = text((f"{'>' if leaks else ' '} {number:>{len(str(last))}} | ", "bold red" if leaks else "dim"))
+        page.row("", Text(line, "" if leaks else "dim"), lead=lead)
 
 
 def _downgraded(page: Page, words: Words, finding: Finding) -> None:

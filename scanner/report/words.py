@@ -4,15 +4,18 @@ All that is returned is redacted and safe to print. Knows nothing of layout or c
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from scanner.finding import Finding, Instruction, Occurrence, Partner, Redactor, ScanReport, redact
+from scanner.finding import Excerpt, Finding, Instruction, Occurrence, Partner, Redactor, ScanReport, redact
 from scanner.image.fields import escape
 from scanner.report.text import is_digest, safe, shorten
 
 INSTRUCTION = 160
 """Characters of an instruction that are shown; a RUN can be a thousand lines."""
+
+LINES = 9
+"""Lines of a Dockerfile that are shown for one finding."""
 
 SHORT = 60
 """The same where the instruction is an aside."""
@@ -118,7 +121,9 @@ class Words:
             notes.append(f"{self.say(lines.path)}:{lines.start_line}{last}")
         if instruction.stage is not None:
             notes.append(f"stage {self.say(str(instruction.stage))}")
-        if instruction.basis == "guess":
+        if instruction.others:
+            notes.append(f"one of {instruction.others + 1:,}; nothing tells which")
+        elif instruction.basis == "guess":
             notes.append("a guess")
         return f" ({', '.join(notes)})" if notes else ""
 
@@ -160,6 +165,30 @@ class Words:
         path = f"{self.say(commit.path)} in " if commit.path else ""
         author = f" by {self.say(commit.author)}" if commit.author else ""
         return f"{path}commit {commit.id[:12]}{author}{f', {commit.date}' if commit.date else ''}"
+
+    def persisted(self, occurrence: Occurrence) -> str:
+        """What build secret a file was made from; empty for none."""
+        if not occurrence.secret_mounts:
+            return ""
+        names = " or ".join(self.say(name) for name in occurrence.secret_mounts)
+        return f"the build secret {names} was mounted safely, and then written into this layer"
+
+    def excerpt(self, excerpt: Excerpt) -> Iterator[tuple[int, bool, str]]:
+        """Lines of a Dockerfile: number, whether the line leaks, and text.
+
+        Args:
+            excerpt: the lines; at most `LINES` of them are told, around the first that leaks.
+        """
+        # Redacted in one piece: a secret of several lines would not be recognised in one of them.
+        lines = self._redact("\n".join(excerpt.lines)).split("\n")
+        if len(lines) != len(excerpt.lines):
+            # Such a secret became one line, and numbers after it would be wrong.
+            lines = lines[: next((at for at, line in enumerate(lines) if line != excerpt.lines[at]), 0) + 1]
+        first = excerpt.marked[0] - excerpt.start_line if excerpt.marked else 0
+        start = max(0, min(first - LINES // 2, len(lines) - LINES))
+        for at, line in enumerate(lines[start : start + LINES], start):
+            number = excerpt.start_line + at
+            yield number, number in excerpt.marked, shorten(safe(line.replace("\t", "    ").rstrip()), INSTRUCTION)
 
     def fate(self, occurrence: Occurrence) -> str:
         """What became of a file; empty where there is nothing to tell.

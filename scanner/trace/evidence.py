@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 from scanner.image.history import Step
 
+ENOUGH = 2.0
+"""Support below which a step is no explanation of a file: a COPY to the root explains everything."""
+
+_MAX_MOVES = 16
 _QUOTED_LIST = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -33,10 +37,56 @@ class Evidence:
             The best supported candidate, the earliest of equals; None if there is none.
         """
 
-        def support(step: Step) -> tuple[float, int]:
-            return _support(step, self._workdirs[step.index], path, secret), -step.index
+        def order(step: Step) -> tuple[float, int]:
+            return self.support(step, path, secret), -step.index
 
-        return max(candidates, key=support, default=None)
+        return max(candidates, key=order, default=None)
+
+    def support(self, step: Step, path: str, secret: str) -> float:
+        """How much speaks for a step as the one that wrote a file; 0 for nothing."""
+        return _support(step, self._workdirs[step.index], path, secret)
+
+    def rivals(self, candidates: Sequence[Step], step: Step, path: str, secret: str) -> int:
+        """How many other candidates have as much to speak for them as a step has.
+
+        Args:
+            candidates: the steps that come into question.
+            step: one of them.
+            path: of the file, without a leading slash.
+            secret: what was found in it.
+        """
+        support = self.support(step, path, secret)
+        return sum(1 for other in candidates if other is not step and self.support(other, path, secret) == support)
+
+    def source(self, candidates: Sequence[Step], step: Step, path: str, secret: str) -> Step:
+        """The step that wrote the file which another moved, copied or linked to a path; else that other one.
+
+        Args:
+            candidates: the steps to choose from.
+            step: the one that wrote the path.
+            path: of the file, without a leading slash.
+            secret: what was found in it.
+        """
+        for _ in range(_MAX_MOVES):
+            if step.keyword != "RUN" or secret in step.text:
+                break
+            before = [candidate for candidate in candidates if candidate.index < step.index]
+            found = self._moved(before, moved_from(step.text, self.workdir(step.index), path)[:_MAX_MOVES], secret)
+            if found is None:
+                break
+            step, path = found
+        return step
+
+    def _moved(self, before: Sequence[Step], paths: Sequence[str], secret: str) -> tuple[Step, str] | None:
+        for path in paths:
+            best = self.best(before, path, secret)
+            if best is not None and self.support(best, path, secret) >= ENOUGH:
+                return best, path
+        return None
+
+    def workdir(self, index: int) -> str:
+        """The directory that a step ran in."""
+        return self._workdirs.get(index, "/")
 
 
 def _support(step: Step, workdir: str, path: str, secret: str) -> float:
@@ -55,14 +105,14 @@ def _support(step: Step, workdir: str, path: str, secret: str) -> float:
 
 def _written(command: str, path: str) -> float:
     """How well a shell command explains a file: one that it names as a target better than one it only names."""
+    if posixpath.basename(path) not in command:
+        return 0  # without a look at the expressions below, which are made anew for each file
     named = re.escape(path) + "|" + re.escape(posixpath.basename(path))
     ends = rf"\S*(?:{named})['\"]?\s*(?:$|[;&|])"  # the last operand; those before it are only read
     redirected = rf"(?:>\s*|\btee\s(?:-a\s)?|\s-[oO]\s?)\S*(?:{named})"
     if re.search(rf"{redirected}|\b(?:cp|mv|ln|install)\s[^;&|]*\s{ends}", command):
         return 6 if f"/{path}" in command else 5
-    if f"/{path}" in command:
-        return 2
-    return 1.5 if posixpath.basename(path) in command else 0
+    return 2 if f"/{path}" in command else 1.5
 
 
 def _target(text: str) -> str:
@@ -80,3 +130,57 @@ def _copied(target: str, workdir: str, path: str) -> float:
     if not full:
         return 1
     return 3 + min(len(full), 999) / 1000 if path.startswith(full + "/") else 0
+
+
+_MOVE = re.compile(r"\b(?:cp|mv|ln|install)\s([^;&|\n]{1,4096})")
+
+
+def moved_from(command: str, workdir: str, path: str) -> list[str]:
+    """Paths of files that a shell command copies, moves or links to a path.
+
+    Args:
+        command: what the shell ran.
+        workdir: where it started.
+        path: the one in question, without a leading slash.
+
+    Returns:
+        Paths without a leading slash, the likeliest first.
+    """
+    found: list[str] = []
+    for match in _MOVE.finditer(command):
+        words = [word.strip("\"'") for word in match[1].split() if not word.startswith("-")]
+        if len(words) >= 2:
+            found += copied_from([posixpath.join(workdir, word) for word in words[:-1]], words[-1], path, workdir)
+    return found
+
+
+def copied_from(sources: Sequence[str], target: str, path: str, workdir: str = "/") -> list[str]:
+    """Paths that a file at a path may have had before these sources were copied to a target.
+
+    Args:
+        sources: files or directories; wildcards are understood in their last part.
+        target: file or directory.
+        path: of the copy, without a leading slash.
+        workdir: that the target is relative to.
+
+    Returns:
+        Paths without a leading slash, the likeliest first.
+    """
+    full = posixpath.normpath(posixpath.join(workdir, target)).strip("/")
+    found: list[str] = []
+    for source in sources:
+        clean = posixpath.normpath(posixpath.join("/", source)).strip("/")
+        if full == path and not target.endswith("/"):
+            found.append(clean)
+        elif not full or path.startswith(full + "/"):
+            rest = path[len(full) :].strip("/")
+            name = posixpath.basename(clean)
+            if re.search(r"[*?\[]", name):
+                found.append(posixpath.join(posixpath.dirname(clean), rest))
+            elif name == rest:
+                found += (clean, posixpath.join(clean, rest))
+            elif rest.startswith(f"{name}/"):  # `cp -r` and `mv` keep a directory's name, COPY does not
+                found += (posixpath.join(posixpath.dirname(clean), rest), posixpath.join(clean, rest))
+            else:
+                found.append(posixpath.join(clean, rest))
+    return found

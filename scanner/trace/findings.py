@@ -10,6 +10,8 @@ from scanner.finding import Finding, Instruction, Occurrence, Partner, fingerpri
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
+from scanner.trace.blame import Blame
+from scanner.trace.excerpt import excerpt
 from scanner.trace.keypairs import KeyPairs, Partners
 from scanner.trace.lifecycle import File, fates
 from scanner.trace.ownership import Ownership
@@ -41,7 +43,7 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
     for place in _places(scan, attribution):
         places[place.hit.canonical].append(place)
     pairs = KeyPairs(scan)
-    found = [_finding(same, key, pairs) for same in places.values()]
+    found = [_finding(same, key, attribution, pairs) for same in places.values()]
     return tuple(sorted(_linked(found), key=_order))
 
 
@@ -90,20 +92,22 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
 
 
 class _Place(NamedTuple):
-    """A hit, where it is, and why it is public knowledge there, if it is."""
+    """A hit, where it is, why it is public knowledge there, if it is, and who let it in."""
 
     hit: Hit
     occurrence: Occurrence
     public: str | None
+    entered: Instruction | None
 
 
 def _places(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     yield from _files(scan, attribution)
     for field_hit in scan.fields:
-        yield _Place(field_hit.hit, _field(field_hit, attribution), field_hit.hit.downgraded)
+        blame = attribution.field(field_hit)
+        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame.entered)
 
 
-def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
+def _field(found: FieldHit, blame: Blame) -> Occurrence:
     pointer = found.place.pointer
     kind = found.document.kind
     if kind == "config" and pointer.startswith(_HISTORY_FIELD):
@@ -112,7 +116,7 @@ def _field(found: FieldHit, attribution: Attribution) -> Occurrence:
         kind = "config"
     elif kind in ("index", "unreferenced"):
         kind = "manifest"
-    blamed = attribution.field(found)
+    blamed = blame.carried
     return Occurrence(
         kind=kind,
         path=found.document.where if kind in ("attestation", "manifest") or found.document.kind == "v1" else None,
@@ -140,8 +144,9 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     ownership = Ownership(scan.layers)
     for found, file in places:
         index, name, _ = file
-        occurrence = _file(scan, attribution, index, found, name, known.get(file))
-        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found))
+        blame = attribution.file(index, found, name)
+        occurrence = _file(scan, attribution, index, found, name, known.get(file), blame)
+        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame.entered)
 
 
 _LAST = 1 << 62
@@ -149,11 +154,17 @@ _LAST = 1 << 62
 
 
 def _file(
-    scan: ImageScan, attribution: Attribution, index: int, found: FileHit, name: bytes, fate: Fate | None
+    scan: ImageScan,
+    attribution: Attribution,
+    index: int,
+    found: FileHit,
+    name: bytes,
+    fate: Fate | None,
+    blame: Blame,
 ) -> Occurrence:
     ref, layer = scan.image.layers[index], scan.layers[index]
     computed = layer.digest if layer else ""
-    blamed = attribution.file(index, found, name)
+    blamed = blame.carried
     return Occurrence(
         kind="build-cache" if scan.image.kind == "build-cache" else "file",
         layer=index,
@@ -169,10 +180,11 @@ def _file(
         via=(blamed.keyword or None) if blamed else None,
         mark=found.hit.mark or None,
         commit=found.commit,
+        secret_mounts=blame.mounts,
     )
 
 
-def _finding(places: list[_Place], key: bytes, pairs: KeyPairs) -> Finding:
+def _finding(places: list[_Place], key: bytes, attribution: Attribution, pairs: KeyPairs) -> Finding:
     hits = [place.hit for place in places]
     occurrences = [place.occurrence for place in places]
     best = min(hits, key=lambda hit: hit.rank)
@@ -180,6 +192,8 @@ def _finding(places: list[_Place], key: bytes, pairs: KeyPairs) -> Finding:
     public = all(place.public for place in places)
     half = best.public or next((hit.public for hit in hits if hit.public), None)
     partners = pairs.of(half) if half else Partners()
+    spellings = {hit.secret for hit in hits}
+    entered = min((place.entered for place in places if place.entered), key=attribution.precedence, default=None)
     return Finding(
         signature=best.signature,
         secret=best.secret,
@@ -191,10 +205,13 @@ def _finding(places: list[_Place], key: bytes, pairs: KeyPairs) -> Finding:
         downgraded=(
             next(place.public for place in places if place.hit is best) if public and not partners.accepted else None
         ),
-        introduced_by=_introduced_by(occurrences),
+        introduced_by=entered,
         occurrences=tuple(dict.fromkeys(occurrences)),
-        spellings=tuple(sorted({hit.secret for hit in hits} - {best.secret})),
+        spellings=tuple(sorted(spellings - {best.secret})),
         partners=tuple(_partners(hits)),
+        excerpt=excerpt(
+            attribution.dockerfile, entered, frozenset(secret.decode("utf-8", "replace") for secret in spellings)
+        ),
     )
 
 
@@ -206,17 +223,3 @@ def _partners(hits: Iterable[Hit]) -> Iterator[Partner]:
         if mate.name not in told:
             told.add(mate.name)
             yield Partner(mate.name, mate.value, mate.public, mate.proof)
-
-
-def _introduced_by(occurrences: Iterable[Occurrence]) -> Instruction | None:
-    """The earliest instruction that had the value; a build argument comes before whatever it was used in."""
-    blamed = [occurrence.instruction for occurrence in occurrences if occurrence.instruction]
-    return min(blamed, key=_precedence, default=None)
-
-
-def _precedence(instruction: Instruction) -> tuple[bool, bool, int]:
-    return (
-        instruction.keyword != "ARG",
-        instruction.history_index is None,
-        instruction.history_index if instruction.history_index is not None else 0,
-    )

@@ -9,24 +9,24 @@ from scanner.image.dockerfile import Command, command_at, parse_dockerfile
 
 def outline(text: str) -> list[tuple[str, int, int]]:
     """Keyword, first and last line of every instruction."""
-    return [(command.keyword, command.start_line, command.end_line) for command in parse_dockerfile(text)]
+    return [(command.keyword, command.start_line, command.end_line) for command in parse_dockerfile(text).commands]
 
 
 def test_an_instruction_has_its_keyword_text_line_and_stage() -> None:
     assert (Command("FROM", "FROM alpine", 1, 1, 0), Command("RUN", "run ls", 2, 2, 0)) == parse_dockerfile(
         "FROM alpine\nrun ls\n"
-    )
+    ).commands
 
 
 def test_continued_lines_are_joined() -> None:
-    (command,) = parse_dockerfile("RUN a && \\\n    b && \\  \n    c\n")
+    (command,) = parse_dockerfile("RUN a && \\\n    b && \\  \n    c\n").commands
     assert Command("RUN", "RUN a && b && c", 1, 3, -1) == command
 
 
 def test_comments_and_blank_lines_do_not_end_a_continued_instruction() -> None:
     text = "FROM a\nRUN one \\\n# a comment\n\n  # another \\\n  two\nCMD x\n"
     assert outline(text) == [("FROM", 1, 1), ("RUN", 2, 6), ("CMD", 7, 7)]
-    assert parse_dockerfile(text)[1].text == "RUN one two"
+    assert parse_dockerfile(text).commands[1].text == "RUN one two"
 
 
 def test_a_doubled_escape_continues_nothing() -> None:
@@ -40,7 +40,7 @@ def test_the_escape_directive_changes_what_continues_a_line() -> None:
 
 @pytest.mark.parametrize("first", ["FROM a\n", "\n", "# a comment\n"])
 def test_a_directive_counts_only_at_the_top(first: str) -> None:
-    assert "\\" in parse_dockerfile(first + "# escape=`\nRUN a \\\n b\nRUN c \\x\n")[-1].text
+    assert "\\" in parse_dockerfile(first + "# escape=`\nRUN a \\\n b\nRUN c \\x\n").commands[-1].text
     assert (
         outline(first + "# escape=`\nRUN a \\\n b\n")[-1][2] - outline(first + "# escape=`\nRUN a \\\n b\n")[-1][1] == 1
     )
@@ -85,7 +85,15 @@ def test_what_is_no_heredoc_takes_no_lines(text: str) -> None:
 
 def test_stages_go_by_name_or_number() -> None:
     text = "ARG V\nFROM a AS Build\nRUN 1\nFROM b\nRUN 2\nFROM --platform=$P c as last\nRUN 3\n"
-    assert [command.stage for command in parse_dockerfile(text)] == [-1, "Build", "Build", 1, 1, "last", "last"]
+    assert [command.stage for command in parse_dockerfile(text).commands] == [
+        -1,
+        "Build",
+        "Build",
+        1,
+        1,
+        "last",
+        "last",
+    ]
 
 
 def test_lines_are_counted_as_an_editor_does() -> None:
@@ -102,11 +110,11 @@ def test_words_that_are_no_instructions_are_left_out() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n\n", "\\", "\\\n\\\n", "# only a comment", "\\\n# x\n"])
 def test_a_dockerfile_without_instructions_has_none(text: str) -> None:
-    assert parse_dockerfile(text) == ()
+    assert parse_dockerfile(text).commands == ()
 
 
 def test_a_line_leads_to_its_instruction() -> None:
-    commands = parse_dockerfile("FROM a\n\nRUN b \\\n c\n")
+    commands = parse_dockerfile("FROM a\n\nRUN b \\\n c\n").commands
     found = [command_at(commands, line) for line in range(6)]
     assert [command and command.keyword for command in found] == [None, "FROM", None, "RUN", "RUN", None]
 
@@ -114,7 +122,7 @@ def test_a_line_leads_to_its_instruction() -> None:
 @given(st.lists(st.sampled_from(["FROM a AS b", "RUN x", "\\", " \\", "<<E", "E", "#c", "", "RUN <<E \\", "\t", "`"])))
 def test_any_lines_give_instructions_in_order(lines: list[str]) -> None:
     ends = [0]
-    for command in parse_dockerfile("\n".join(lines)):
+    for command in parse_dockerfile("\n".join(lines)).commands:
         assert ends[-1] < command.start_line <= command.end_line <= len(lines)
         ends.append(command.end_line)
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.image.history import KEYWORDS, Step, map_layers, parse_history
+from scanner.image.dockerfile import KEYWORDS
+from scanner.image.history import Step, map_layers, parse_history
 
 BUILDKIT = "buildkit.dockerfile.v0"
 

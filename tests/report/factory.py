@@ -11,6 +11,7 @@ from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
     DockerfileLines,
+    Excerpt,
     Finding,
     HistoryLine,
     Ignored,
@@ -186,7 +187,9 @@ def everywhere(text: str) -> ScanReport:
         Occurrence("build-cache", 1, text, text, (), None, 7),
     )
     beside = Partner("client id", text.encode("utf-8", "surrogatepass"), True, text)
-    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,))
+    lines = Excerpt(text, 1, (text, text), (2,))
+    places = (replace(places[0], secret_mounts=(text,)), *places[1:])
+    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,), excerpt=lines)
     public = finding(*places, introduced_by=None, downgraded=text, secret=EXAMPLE)
     shown = image(
         leaked,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from scanner.detect.unpack.git_history import Commit
-from scanner.finding import Partner, redact
+from scanner.finding import Excerpt, Partner, redact
 from scanner.report.json_report import to_json
 
 from .factory import (
@@ -87,6 +87,7 @@ def test_a_finding_has_these_fields() -> None:
         "stage": None,
         "dockerfile": {"path": "Dockerfile", "start_line": 7, "end_line": 7},
         "basis": "history",
+        "others": 0,
     }
     remove = {**copy, "keyword": "RUN", "text": "RUN rm /app/.env", "history_index": 3, "dockerfile": None}
     assert told == {
@@ -101,6 +102,7 @@ def test_a_finding_has_these_fields() -> None:
         "partners": [],
         "part_of": [],
         "introduced_by": copy,
+        "excerpt": None,
         "occurrences": [
             {
                 "kind": "file",
@@ -119,9 +121,23 @@ def test_a_finding_has_these_fields() -> None:
                 "via": "COPY",
                 "mark": None,
                 "commit": None,
+                "secret_mounts": [],
             }
         ],
     }
+
+
+def test_an_excerpt_is_told_with_its_secrets_hidden() -> None:
+    leaked = Excerpt("Dockerfile", 4, ("FROM a", f"ENV ACME_KEY={KEY}", "RUN b"), (5,))
+    told = report(image(finding(excerpt=leaked)))
+
+    assert to_json(told, show_secrets=False)["images"][0]["findings"][0]["excerpt"] == {
+        "path": "Dockerfile",
+        "start_line": 4,
+        "lines": ["FROM a", f"ENV ACME_KEY={finding().redacted}", "RUN b"],
+        "marked": [5],
+    }
+    assert KEY in to_json(told, show_secrets=True)["images"][0]["findings"][0]["excerpt"]["lines"][1]
 
 
 def test_a_secret_and_its_digest_are_there_only_when_asked_for() -> None:

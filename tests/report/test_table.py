@@ -8,7 +8,7 @@ from rich.text import Text
 
 from scanner.detect.signature import Severity
 from scanner.detect.unpack.git_history import Commit
-from scanner.finding import Coverage, Occurrence, redact
+from scanner.finding import Coverage, Excerpt, Occurrence, redact
 from scanner.image.oci import Skip
 
 from .factory import (
@@ -132,6 +132,48 @@ def test_the_stage_and_the_lines_of_an_instruction_are_told() -> None:
     lines = replace(ENV, text="RUN x", keyword="RUN", stage="builder", dockerfile=None)
 
     assert "RUN x (stage builder)" in table(report(image(finding(introduced_by=lines))))
+
+
+def test_the_lines_of_the_dockerfile_are_shown_with_the_guilty_one_marked_and_secrets_hidden() -> None:
+    lines = ("RUN a", "ENV ACME_ID=1 \\", f"    ACME_KEY={KEY}", "CMD b")
+    told = table(report(image(finding(excerpt=Excerpt("Dockerfile", 8, lines, (10,))))))
+
+    assert (
+        "leaked by    COPY .env /app/.env (Dockerfile:7)\n"
+        "                    8 | RUN a\n"
+        "                    9 | ENV ACME_ID=1 \\\n"
+        f"                 > 10 |     ACME_KEY={preview(KEY)}\n"
+        "                   11 | CMD b\n"
+        "    found in"
+    ) in told
+    assert KEY not in told
+
+
+def test_of_a_long_instruction_the_lines_around_the_guilty_one_are_shown() -> None:
+    lines = ("RUN true && \\", *(f"    step{number} && \\" for number in range(50)), f"    use {KEY}")
+    told = table(report(image(finding(excerpt=Excerpt("Dockerfile", 1, lines, (52,))))))
+
+    assert told.count(" | ") == 9
+    assert f"> 52 |     use {preview(KEY)}\n" in told
+
+
+def test_a_secret_of_several_lines_is_hidden_in_the_excerpt_too() -> None:
+    key = f"-----BEGIN ACME-----\n{TOKEN}\n{TOKEN[::-1]}\n-----END ACME-----"
+    lines = ("COPY <<EOF /k", *key.split("\n"), "EOF")
+    told = table(report(image(finding(secret=key, excerpt=Excerpt("Dockerfile", 1, lines, (1,))))))
+
+    assert TOKEN not in told
+    assert TOKEN[::-1] not in told
+
+
+def test_a_build_secret_that_was_persisted_is_named() -> None:
+    told = table(report(image(finding(replace(DELETED, secret_mounts=("npm", "pip"))))), 120)
+    assert "the build secret npm or pip was mounted safely, and then written into this layer\n" in told
+
+
+def test_one_of_several_instructions_is_not_called_the_one() -> None:
+    told = table(report(image(finding(introduced_by=replace(ENV, basis="guess", others=3)))), 120)
+    assert "MODE=fast (one of 4; nothing tells which)\n" in told
 
 
 def test_what_carried_the_secret_to_another_place_is_told_there() -> None:
