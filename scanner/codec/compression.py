@@ -186,7 +186,9 @@ class _Gzip:
                     raise
                 self._inflate, self._care = before, self._care + 1
                 continue
-            self._input = self._inflate.unconsumed_tail + self._input[step:]
+            # Behind the end of a member, the tail may be there twice: as unused and as not consumed.
+            tail = b"" if self.eof else self._inflate.unconsumed_tail
+            self._input = tail + self._input[step:]
             self._full = len(held) == most
             return held
 

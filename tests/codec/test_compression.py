@@ -1,3 +1,4 @@
+import gzip
 import io
 import lzma
 import zlib
@@ -214,3 +215,30 @@ def test_a_fault_within_gzip_takes_nothing_away_that_comes_before_it(seed: int) 
     assert held == exactly(damaged[body:])
     assert len(held) > 10_000
     assert isinstance(error, zlib.error)
+
+
+@pytest.mark.parametrize("size", [100, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("step", [7, 1000, 1 << 20])
+def test_gzip_of_several_members_is_read_in_pieces_of_any_size(step: int, size: int) -> None:
+    text = b"".join(b"line %d of a text\n" % number for number in range(20_000))
+    packed = gzip.compress(text, 1) + gzip.compress(b"token=x\n", 1) + gzip.compress(text, 9)
+    stream = decompressed(cast(BinaryIO, Pieces(packed, step)), "gzip")
+
+    assert b"".join(iter(lambda: stream.read(size), b"")) == text + b"token=x\n" + text
+
+
+class Pieces(io.RawIOBase):
+    """Bytes that come in pieces of one size, once."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._data = memoryview(data)
+        self._step = step
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        piece = self._data[: min(len(buffer), self._step)]
+        buffer[: len(piece)] = piece
+        self._data = self._data[len(piece) :]
+        return len(piece)
