@@ -496,7 +496,7 @@ def _scan_all(
     """Scans each target; one that fails is told at once and never stops the others."""
     from scanner.finding import ImageReport, ScanReport
     from scanner.key import fingerprint_key
-    from scanner.scan import Scanner, default_jobs
+    from scanner.scan import Scanner, default_jobs, secrets_given
 
     # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
     sys.setswitchinterval(1e-4)
@@ -526,7 +526,15 @@ def _scan_all(
                 failures.append((target, f"internal error, please report it: {_where(error)}"))
     for target, reason in failures:
         _complain(f"{target}: {reason}")
-    return ScanReport(__version__, ruleset.digest, tuple(images), tuple(failures), ignoring.rules, ignoring.known)
+    return ScanReport(
+        __version__,
+        ruleset.digest,
+        tuple(images),
+        tuple(failures),
+        ignoring.rules,
+        ignoring.known,
+        secrets_given(ruleset, given),
+    )
 
 
 def _where(error: BaseException) -> str:

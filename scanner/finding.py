@@ -381,6 +381,7 @@ class ScanReport:
         failures: for each target that could not be read, its name and the reason.
         rules: the rules of all ignore files that were read.
         known: the entries of all baselines that were read.
+        unreported: secrets that are none of the images', and are hidden all the same: of the Dockerfile that was given.
     """
 
     version: str
@@ -389,6 +390,7 @@ class ScanReport:
     failures: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     known: tuple[Known, ...] = ()
+    unreported: frozenset[bytes] = field(default=frozenset(), repr=False)
 
 
 def fingerprint(canonical: bytes, key: bytes) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from scanner.contents import complete
 from scanner.cut_files import read_cut_files
 from scanner.detect.encoded import search
-from scanner.detect.matcher import Matcher
+from scanner.detect.matcher import Matcher, Whole
 from scanner.detect.pairing import paired
 from scanner.detect.ruleset import Ruleset, load_ruleset
 from scanner.errors import TargetError
@@ -248,7 +248,24 @@ def scan_image(
         ignoring=Ignoring(rules, marks=inline_ignore, known=known),
         given=given,
     )
-    return ScanReport(_version(), ruleset.digest, scanner.scan(os.fspath(target)), rules=rules, known=known)
+    images = scanner.scan(os.fspath(target))
+    return ScanReport(
+        _version(), ruleset.digest, images, rules=rules, known=known, unreported=secrets_given(ruleset, given)
+    )
+
+
+def secrets_given(ruleset: Ruleset, given: Given | None) -> frozenset[bytes]:
+    """What a Dockerfile that the user gives holds of secrets: its lines are shown, and need not be in any image.
+
+    Args:
+        ruleset: the signatures.
+        given: the Dockerfile, with the build's arguments, any of which may be one; None for none.
+    """
+    if given is None:
+        return frozenset()
+    text = "\n".join(given.dockerfile.lines).encode()
+    hits = Matcher(ruleset).scan(text, [Whole(len(text), given.dockerfile.path)])
+    return frozenset(hit.secret for hit in hits) | {value.encode() for value in given.args.values()}
 
 
 def _version() -> str:

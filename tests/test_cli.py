@@ -476,3 +476,19 @@ def test_a_malformed_rule_file_is_one_line_with_what_was_expected(tmp_path: Path
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"layerleak: {file}: Nosey Parker: rule 1: pattern: expected text, found ['x']\n"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_secret_of_the_given_dockerfile_is_hidden_though_no_image_has_it(form: str, tmp_path: Path) -> None:
+    # Of the builder stage of `multi-stage`, which did not stay in this image.
+    neighbour = json.loads((SAMPLES / "multi-stage" / "expected.json").read_text())["findings"][0]["secret"]
+    given = (SAMPLES / "arg" / "Dockerfile").read_text().replace("ARG NPM", f"ENV OTHER_TOKEN={neighbour}\nARG NPM")
+    (tmp_path / "Dockerfile").write_text(given)
+
+    done = run(
+        *("scan", "--no-fail", "--format", form, "--dockerfile", str(tmp_path / "Dockerfile")),
+        str(SAMPLES / "arg" / "image.tar.gz"),
+    )
+
+    assert "ENV OTHER_TOKEN=" in done.stdout
+    assert neighbour not in done.stdout

@@ -38,6 +38,7 @@ def redactor_of(report: ScanReport, *, show_secrets: bool) -> Redactor:
     # Not to count is not to be shown: what is ignored is a secret all the same.
     found += [ignored.finding for image in report.images for ignored in image.ignored]
     secrets = {spelling for finding in found for spelling in (finding.secret, *finding.spellings)}
+    secrets |= report.unreported
     spelled = set(secrets)
     for secret in secrets:
         # As `path` and `field` of an occurrence would have it.
