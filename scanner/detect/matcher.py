@@ -11,7 +11,7 @@ import hyperscan
 
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
-from scanner.detect.hit import Hit, resolved
+from scanner.detect.hit import Hit, overlapped, resolved
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import HEAD, string_bounds
 from scanner.detect.parsers import PARSERS
@@ -141,8 +141,11 @@ class Matcher:
             most.
         """
         started = perf_counter()
-        own = [item for item in found if item[0] < len(self._ruleset.owners)]  # the rest are anchors of public keys
-        hits = resolved(self._confirm(data, regions, own, low, len(data) if high is None else high))
+        stop = len(data) if high is None else high
+        issued, generic = self._own(found)
+        hits = resolved(self._confirm(data, regions, issued, low, stop, []))
+        if generic:
+            hits = resolved([*hits, *self._confirm(data, regions, generic, low, stop, hits)])
         if self._profile is not None:
             self._profile.add("confirm", perf_counter() - started)
         return hits
@@ -187,6 +190,16 @@ class Matcher:
         anchors = sorted((end, number - first) for number, end in found if number >= first)
         return public_keys(data, regions, [(number, end) for end, number in anchors], low, high)
 
+    def _own(self, found: list[Found]) -> tuple[list[Found], list[Found]]:
+        """What was found for signatures that know who issued the secret, and for the others; not for public keys."""
+        owners, signatures = self._ruleset.owners, self._ruleset.signatures
+        issued: list[Found] = []
+        generic: list[Found] = []
+        for item in found:
+            if item[0] < len(owners):
+                (generic if signatures[owners[item[0]]].generic else issued).append(item)
+        return issued, generic
+
     def _confirm(
         self,
         data: bytearray | bytes,
@@ -194,6 +207,7 @@ class Matcher:
         raw: list[Found],
         low: int,
         high: int,
+        taken: Sequence[Hit],
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
@@ -216,6 +230,9 @@ class Matcher:
                     passed[index] = max(passed[index], match.end)
                     if not low <= match.start < high:
                         continue  # its start decides, since two blocks may see it beside different words
+                # What is a hit already wins over this one, whatever it is found to be: asking would be for nothing.
+                if taken and overlapped(taken, match.start_of_secret, match.end_of_secret):
+                    continue
                 hit = judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)
