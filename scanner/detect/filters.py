@@ -293,7 +293,9 @@ def _unleet(value: str) -> str:
 
 
 _PACKAGES = re.compile(
-    r"(?:site|dist)-packages/|node_modules/|(?:^|/)usr/(?:local/)?(?:lib|share|go|include|src)/|/lib/python\d[\d.]*/|"
+    # Not what official images have people put their own files into: /usr/src/app, and the web roots of servers.
+    r"(?:site|dist)-packages/|node_modules/|(?:^|/)usr/(?:local/)?(?:lib|share|go|include)/(?!nginx/html/|caddy/|httpd/)|"
+    r"(?:^|/)usr/src/(?:linux|kernels/|debug/|google|gtest|gmock)|/lib/python\d[\d.]*/|"
     r"/gems/|/vendor/|go/pkg/mod/"
 )
 _TESTS = re.compile(
