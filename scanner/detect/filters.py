@@ -64,7 +64,7 @@ class Candidate:
 
 _ASSIGNMENTS = re.compile(r"^.*[=:][^\s=:]*[\s,;&](?=.)", re.DOTALL)
 _NAME = re.compile(
-    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
+    r"""(?<![A-Za-z0-9_.:-])([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
       (?:(?:[,\s]|\s\{)\s*["']?(?:value|default)["']?\s*[=:]|=>|[?.+|]{0,2}:{0,3}={1,3}|!==?|[:,>])?\s*[bru@]?[\\"'`]*$""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -211,6 +211,7 @@ class Matcher:
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
+        rejected: dict[int, tuple[int, int]] = {}  # the same of its last match that was no secret, of generic ones
         for number, end in raw:
             index = self._ruleset.owners[number]
             sig = self._ruleset.signatures[index]
@@ -233,10 +234,16 @@ class Matcher:
                 # What is a hit already wins over this one, whatever it is found to be: asking would be for nothing.
                 if taken and overlapped(taken, match.start_of_secret, match.end_of_secret):
                     continue
+                # Generic prefilters match several times on one value, and most values are none.
+                span = match.start_of_secret, match.end_of_secret
+                if sig.generic and rejected.get(index) == span:
+                    continue
                 hit = judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
+                else:
+                    rejected[index] = span
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
 

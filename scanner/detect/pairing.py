@@ -101,7 +101,11 @@ def _candidates(
                 # What two of the signatures find is one value, and belongs to one secret.
                 found = list({(one.start, one.end): one for one in reversed(each)}.values())
             # What is known to be a secret is nobody's name; what a generic signature takes for one may be.
-            yield from (one for one in sorted(found, key=lambda one: one.start) if not (pair.value and overlapped(taken, one.start, one.end)))
+            yield from (
+                one
+                for one in sorted(found, key=lambda one: one.start)
+                if not (pair.value and overlapped(taken, one.start, one.end))
+            )
 
 
 def _windows(pair: Pair, scope: Scope, secrets: Iterable[Hit]) -> Iterator[Scope]:
