@@ -1,7 +1,7 @@
 """How long a pattern can be kept busy by text that almost matches it.
 
-Python's engine cannot be stopped while it matches, so texts are grown in small steps, and the first that takes too
-long ends the measurement: also of an exponential pattern no step costs more than a second or two.
+Python's engine cannot be stopped while it matches, so texts are grown in steps, and the first that takes too long ends
+the measurement: also of an exponential pattern no step costs more than a second or two.
 """
 
 import math
@@ -14,6 +14,10 @@ from scanner.detect.signature import Signature
 
 _FIRST = 16
 _STEP = 1.25
+_QUICK = 0.05
+"""Milliseconds up to which the next text is twice as long: that squares what an exponential pattern does, which is
+then some thousand steps."""
+
 _LARGEST = 8192
 _FILLS = (
     "a",
@@ -68,15 +72,18 @@ def slowest(sig: Signature, milliseconds_a_kb: float, power: float, floor: float
     """
     window = min(max(sig.before + sig.after, _FIRST), _LARGEST)
     for start, unit in dict.fromkeys(_hostile(sig)):
+        full = start.encode() + unit.encode() * (window // len(unit.encode()) + 1)
         times: list[tuple[int, float]] = []
-        for size in _sizes(window):
-            text = (start + unit * size).encode()[: size - 1] + b"\x00"
+        size = _FIRST
+        while True:
             limit = milliseconds_a_kb * max(size / 1024, 1)
-            taken = _milliseconds(sig.regex, text, min(limit, floor))
-            grows = _power(times, size, taken)
+            taken = _milliseconds(sig.regex, full[: size - 1] + b"\x00", min(limit, floor))
             times.append((size, taken))
-            if taken > limit or (taken > floor and grows > power):
-                return Slow(start[-40:] + unit, size, taken, grows)
+            if taken > limit or (taken > floor and _power(times) > power):
+                return Slow(start[-40:] + unit, size, taken, _power(times))
+            if size == window:
+                break
+            size = min(int(size * (2 if taken < _QUICK else _STEP)), window)
     return None
 
 
@@ -95,14 +102,6 @@ def _hostile(sig: Signature) -> Iterator[tuple[str, str]]:
                 yield lead, unit
 
 
-def _sizes(largest: int) -> Iterator[int]:
-    size = float(_FIRST)
-    while size < largest:
-        yield int(size)
-        size *= _STEP
-    yield largest
-
-
 def _milliseconds(pattern: re.Pattern[bytes], text: bytes, suspicious: float) -> float:
     taken = _once(pattern, text)
     for _ in range(_AGAIN):
@@ -119,8 +118,9 @@ def _once(pattern: re.Pattern[bytes], text: bytes) -> float:
     return (time.thread_time() - start) * 1000
 
 
-def _power(times: list[tuple[int, float]], size: int, taken: float) -> float:
+def _power(times: list[tuple[int, float]]) -> float:
     """The power of the length that the time has grown with, since the text was half as long."""
+    size, taken = times[-1]
     for earlier, before in reversed(times):
         if earlier * 2 <= size:
             return math.log(max(taken, 1e-3) / max(before, 1e-3)) / math.log(size / earlier)

@@ -200,7 +200,7 @@ def _belongings(sig: Signature, hit: Hit) -> Iterator[Step]:
             yield Step("belongs to", None, f"no {pair.name} within {pair.within} bytes")
         else:
             proof = f" ({mate.proof})" if mate.proof else ""
-            value = mate.value.decode("utf-8", "backslashreplace") if mate.public else "that is a secret too"
+            value = mate.value.decode("utf-8", "backslashreplace") if pair.value else "that is told by itself"
             yield Step("belongs to", None, f"{pair.name} {value}{proof}")
 
 

@@ -64,7 +64,7 @@ class Candidate:
 
 _ASSIGNMENTS = re.compile(r"^.*[=:][^\s=:]*[\s,;&](?=.)", re.DOTALL)
 _NAME = re.compile(
-    r"""([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
+    r"""(?<![A-Za-z0-9_.:-])([A-Za-z0-9_.:-]*[A-Za-z0-9_])(?:\[\d*)?[\\"'\])]*(?:(?<=\w):?\s&?str(?:ing)?(?=\s))?\s*
       (?:(?:[,\s]|\s\{)\s*["']?(?:value|default)["']?\s*[=:]|=>|[?.+|]{0,2}:{0,3}={1,3}|!==?|[:,>])?\s*[bru@]?[\\"'`]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -301,7 +301,9 @@ def _unleet(value: str) -> str:
 
 
 _PACKAGES = re.compile(
-    r"(?:site|dist)-packages/|node_modules/|(?:^|/)usr/(?:local/)?(?:lib|share|go|include|src)/|/lib/python\d[\d.]*/|"
+    # Not what official images have people put their own files into: /usr/src/app, and the web roots of servers.
+    r"(?:site|dist)-packages/|node_modules/|(?:^|/)usr/(?:local/)?(?:lib|share|go|include)/(?!nginx/html/|caddy/|httpd/)|"
+    r"(?:^|/)usr/src/(?:linux|kernels/|debug/|google|gtest|gmock)|/lib/python\d[\d.]*/|"
     r"/gems/|/vendor/|go/pkg/mod/"
 )
 _TESTS = re.compile(

@@ -1,8 +1,9 @@
 """What a confirmed match is, and which of several that claim the same bytes counts."""
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from scanner.detect.pair import Mate
 from scanner.detect.proof import PublicHalf
@@ -50,6 +51,21 @@ class Hit:
         return (self.signature.generic, -self.confidence, -self.signature.severity, -len(self.secret))
 
 
+_start = attrgetter("start")
+
+
+def overlapped(hits: Sequence[Hit], start: int, end: int) -> bool:
+    """Whether some bytes are among those of a hit.
+
+    Args:
+        hits: in the order of their offsets, none of which share bytes.
+        start: of the first byte.
+        end: behind the last.
+    """
+    at = bisect_left(hits, end, key=_start)
+    return at > 0 and hits[at - 1].end > start
+
+
 def resolved(hits: Iterable[Hit]) -> list[Hit]:
     """Of hits that share bytes, keeps the best ranked, and all that share none with it.
 
@@ -64,15 +80,12 @@ def resolved(hits: Iterable[Hit]) -> list[Hit]:
     kept: list[Hit] = []
     dropped: list[Hit] = []
     for hit in sorted(hits, key=lambda h: (h.rank, h.start)):
-        at = bisect_right(kept, hit.start, key=lambda h: h.start)
-        before = kept[at - 1] if at else None
-        after = kept[at] if at < len(kept) else None
-        if (before is None or before.end <= hit.start) and (after is None or hit.end <= after.start):
-            kept.insert(at, hit)
+        if not overlapped(kept, hit.start, hit.end):
+            kept.insert(bisect_right(kept, hit.start, key=_start), hit)
         elif hit.signature.parser:
             dropped.append(hit)
     for hit in dropped:
-        at = max(0, bisect_right(kept, hit.start, key=lambda h: h.start) - 1)
+        at = max(0, bisect_right(kept, hit.start, key=_start) - 1)
         while at < len(kept) and kept[at].start < hit.end:
             if kept[at].end > hit.start and not kept[at].signature.parser:
                 told = ", ".join(part for part in (kept[at].proof, hit.proof) if part)

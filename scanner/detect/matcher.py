@@ -12,7 +12,7 @@ import hyperscan
 from scanner.detect.encoded import Form
 from scanner.detect.entropy import shannon
 from scanner.detect.filters import DOWNGRADES, FILTERS, Candidate
-from scanner.detect.hit import Hit, resolved
+from scanner.detect.hit import Hit, overlapped, resolved
 from scanner.detect.marks import mark
 from scanner.detect.marshal_strings import HEAD, string_bounds
 from scanner.detect.parsers import PARSERS
@@ -152,8 +152,11 @@ class Matcher:
             most.
         """
         started = perf_counter()
-        own = [item for item in found if item[0] < len(self._ruleset.owners)]  # the rest are anchors of public keys
-        hits = resolved(self._confirm(data, regions, own, low, len(data) if high is None else high))
+        stop = len(data) if high is None else high
+        issued, generic = self._own(found)
+        hits = resolved(self._confirm(data, regions, issued, low, stop, []))
+        if generic:
+            hits = resolved([*hits, *self._confirm(data, regions, generic, low, stop, hits)])
         if self._profile is not None:
             self._profile.add("confirm", perf_counter() - started)
         return hits
@@ -198,6 +201,19 @@ class Matcher:
         anchors = sorted((end, number - first) for number, end in found if first <= number < first + len(ANCHORS))
         return public_keys(data, regions, [(number, end) for end, number in anchors], low, high)
 
+    def _own(self, found: list[Found]) -> tuple[list[Found], list[Found]]:
+        """What was found for signatures that know who issued the secret, and for the others.
+
+        Not what was found for public keys and other encodings.
+        """
+        owners, signatures = self._ruleset.owners, self._ruleset.signatures
+        issued: list[Found] = []
+        generic: list[Found] = []
+        for item in found:
+            if item[0] < len(owners):
+                (generic if signatures[owners[item[0]]].generic else issued).append(item)
+        return issued, generic
+
     def _confirm(
         self,
         data: bytearray | bytes,
@@ -205,14 +221,13 @@ class Matcher:
         raw: list[Found],
         low: int,
         high: int,
+        taken: Sequence[Hit],
     ) -> Iterator[Hit]:
         starts = [region.start for region in regions]
         passed: dict[int, int] = {}  # by signature, the end of its last match: what lies in it is that match again
-        owners = self._ruleset.owners
+        rejected: dict[int, tuple[int, int]] = {}  # the same of its last match that was no secret, of generic ones
         for number, end in raw:
-            if number >= len(owners):
-                continue  # a form in another encoding
-            index = owners[number]
+            index = self._ruleset.owners[number]
             sig = self._ruleset.signatures[index]
             done = passed.get(index, 0)
             if not sig.near and (end <= done or not low < end <= high):
@@ -230,10 +245,17 @@ class Matcher:
                     passed[index] = max(passed[index], match.end)
                     if not low <= match.start < high:
                         continue  # its start decides, since two blocks may see it beside different words
+                # What is a hit already wins over this one, whatever it is found to be: asking would be for nothing, but
+                # for what a parser knows of it. Generic prefilters match several times on a value, and most are none.
+                span = match.start_of_secret, match.end_of_secret
+                if sig.generic and (rejected.get(index) == span or (not sig.parser and overlapped(taken, *span))):
+                    continue
                 hit = judge(sig, match, data, place, region)
                 if hit is not None:
                     passed[index] = max(passed.get(index, 0), match.end)
                     yield hit
+                else:
+                    rejected[index] = span
             if self._profile:
                 self._profile.add_signature(sig.id, perf_counter() - started)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from scanner.detect.filters import FILTERS, Candidate
-from scanner.detect.hit import Hit
+from scanner.detect.hit import Hit, overlapped
 from scanner.detect.matcher import Region, anywhere, judge
 from scanner.detect.pair import Mate, Pair
 from scanner.detect.ruleset import Ruleset
@@ -97,9 +97,15 @@ def _candidates(
                 found = list(_valued(pair, regions[place], begin, stop, data))
             else:
                 named = (ruleset.by_id[name] for name in pair.signatures)
-                found = [one for sig in named for one in _signed(pair, sig, place, regions, (begin, stop), data, known)]
+                each = [one for sig in named for one in _signed(pair, sig, place, regions, (begin, stop), data, known)]
+                # What two of the signatures find is one value, and belongs to one secret.
+                found = list({(one.start, one.end): one for one in reversed(each)}.values())
             # What is known to be a secret is nobody's name; what a generic signature takes for one may be.
-            yield from (one for one in sorted(found) if not (pair.value and _overlaps(one, taken)))
+            yield from (
+                one
+                for one in sorted(found, key=lambda one: one.start)
+                if not (pair.value and overlapped(taken, one.start, one.end))
+            )
 
 
 def _windows(pair: Pair, scope: Scope, secrets: Iterable[Hit]) -> Iterator[Scope]:
@@ -140,11 +146,6 @@ def _signed(
         if hit is not None:
             mate = Mate(pair.name, hit.secret, public=sig.identifier, proof=hit.proof)
             yield _Found(hit.start, hit.end, mate)
-
-
-def _overlaps(found: _Found, taken: Sequence[Hit]) -> bool:
-    at = bisect_left(taken, found.end, key=lambda hit: hit.start)
-    return at > 0 and taken[at - 1].end > found.start
 
 
 def _join(

@@ -19,7 +19,7 @@ from scanner.detect.sample_text import sample
 _COMPANY = 100
 """Above 96 the library looks for literals with the same algorithm as for the hundreds of the real database."""
 
-_ROUNDS = 2
+_ROUNDS = 4
 _AGAIN = 8
 _ENDLESS = 100_000
 

@@ -68,11 +68,12 @@ class Page:
             console: where to print.
         """
         self._console = console
-        self.wide = console.width >= WIDE
+        self._width = console.width  # looked up once: the console asks the terminal and the environment each time
+        self.wide = self._width >= WIDE
 
     def blank(self) -> None:
         """An empty line."""
-        self._console.print()
+        self._write(Text("\n"))
 
     def line(self, content: Text, *, indent: int = 0, hang: int | None = None) -> None:
         """A paragraph.
@@ -82,7 +83,7 @@ class Page:
             indent: of its first line.
             hang: of the others; the same if None.
         """
-        width = self._console.width
+        width = self._width
         # What is indented by more than half a narrow page leaves no room for the text.
         first, rest = (min(blanks, width // 2) for blanks in (indent, indent if hang is None else hang))
         self._print(Text(" " * first), content, rest)
@@ -115,11 +116,22 @@ class Page:
             self.line(text(lead, content), indent=indent + 2 + deeper)
 
     def _print(self, lead: Text, content: Text, hang: int) -> None:
-        room = max(1, self._console.width - max(lead.cell_len, hang))
-        if content.cell_len <= self._console.width - lead.cell_len:
+        room = max(1, self._width - max(lead.cell_len, hang))
+        if fits := content.cell_len <= self._width - lead.cell_len:
             room = content.cell_len or 1
-        for line in content.wrap(self._console, room, overflow="fold") or [Text()]:
+        # Wrapping what fits would change nothing, and takes longer than all else.
+        whole = fits and "\n" not in content.plain and "\t" not in content.plain
+        lines = [content.copy()] if whole else content.wrap(self._console, room, overflow="fold") or [Text()]
+        page = Text()
+        for line in lines:
             line.rstrip()
-            # Wrapped already: the console must neither wrap nor cut it again.
-            self._console.print(text(lead, line), soft_wrap=True, highlight=False)
+            page.append_text(lead).append_text(line).append("\n")
             lead = Text(" " * hang)
+        self._write(page)
+
+    def _write(self, page: Text) -> None:
+        if self._console.color_system is None:  # nothing to render, which takes ten times as long
+            self._console.file.write(page.plain)
+        else:
+            # Wrapped already: the console must neither wrap nor cut it again.
+            self._console.print(page, soft_wrap=True, highlight=False, end="")

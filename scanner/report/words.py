@@ -53,17 +53,19 @@ def secret_text(secret: bytes) -> str:
 
 
 def partner_text(partner: Partner, hide: Callable[[str], str], *, show_secrets: bool) -> str:
-    """The other half of a pair as text: what only names a credential as it is, and what is a secret as a preview.
+    """The other half of a pair as text: as it is, or as a preview where it is a secret or a finding by itself.
+
+    What is a finding is a preview everywhere; an access key id that is whole in one place and not in the next would
+    leave people to guess which of the two was meant.
 
     Args:
         partner: what to tell.
         hide: redacts; a value without a signature of its own could be, or hold, what is known to be a secret.
         show_secrets: tell secrets too.
     """
-    value = secret_text(partner.value)
-    if show_secrets or (partner.public and partner.fingerprint):
-        return value
-    return hide(value) if partner.public else redact(partner.value)
+    if show_secrets:
+        return secret_text(partner.value)
+    return hide(secret_text(partner.value)) if partner.public and not partner.fingerprint else redact(partner.value)
 
 
 class Words:

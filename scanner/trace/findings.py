@@ -1,5 +1,6 @@
 """Puts an image's hits together: one finding a secret value, each place it is in an occurrence."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -43,7 +44,7 @@ def findings(scan: ImageScan, attribution: Attribution, key: bytes) -> tuple[Fin
     for place in _places(scan, attribution):
         places[place.hit.canonical].append(place)
     pairs = KeyPairs(scan)
-    found = [_finding(same, key, attribution, pairs) for same in places.values()]
+    found = [_finding(list(_compiled(same)), key, attribution, pairs) for same in places.values()]
     return tuple(sorted(_linked(found), key=_order))
 
 
@@ -182,6 +183,20 @@ def _file(
         commit=found.commit,
         secret_mounts=blame.mounts,
     )
+
+
+_PYC = re.compile(r"(?:(.*/)|)__pycache__/([^/]+)\.cpython-[0-9]+(?:\.opt-[12])?\.pyc")
+
+
+def _compiled(places: list[_Place]) -> Iterator[_Place]:
+    """The places, those in compiled Python as public as the file it is of, which has the same value in it.
+
+    Packages are compiled when they are installed, and no database knows what comes of it.
+    """
+    public = {place.occurrence.path: place.public for place in places if place.public}
+    for place in places:
+        made = _PYC.fullmatch(place.occurrence.path or "") if public and not place.public else None
+        yield place._replace(public=public.get(f"{made[1] or ''}{made[2]}.py")) if made else place
 
 
 def _finding(places: list[_Place], key: bytes, attribution: Attribution, pairs: KeyPairs) -> Finding:

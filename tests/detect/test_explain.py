@@ -143,3 +143,13 @@ def test_what_belongs_to_a_secret_is_told_and_that_it_is_not_there(tmp_path: Pat
         ("belongs to", None, "client id 271828"),
         ("belongs to", None, "no tenant within 1024 bytes"),
     ]
+
+
+def test_what_is_a_finding_by_itself_is_not_shown_as_what_belongs_to_another(tmp_path: Path) -> None:
+    name = signature(id="acme-id", prefilter=("ACID[A-Z]{4}",), pattern="ACID[A-Z]{8}", identifier=True)
+    sig = signature(pairs=(Pair("id", signatures=("acme-id",)),))
+
+    told = [step.told for one in explained(tmp_path, b"ACIDQWERTZUI " + TOKEN, name, sig) for step in one.steps]
+
+    assert "id that is told by itself" in told
+    assert not any("ACIDQWERTZUI" in text for text in told)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scanner.detect.filters import FILTERS, Candidate
+from scanner.detect.filters import FILTERS, Candidate, shipped_test
 
 
 def candidate(value: str, lead: str = "password = ", path: str = "") -> Candidate:
@@ -88,3 +88,21 @@ def test_the_name_of_a_value_is_told_in_the_ways_it_is_assigned(lead: str) -> No
 @pytest.mark.parametrize("name", ["authenticity_token", "io.jsonwebtoken", "master-keying"])
 def test_a_word_that_only_begins_or_ends_like_a_credential_is_misnamed(name: str) -> None:
     assert FILTERS["misnamed"](candidate("jjwt-jackson-0.11.2", lead=f"{name}:"))
+
+
+@pytest.mark.parametrize(
+    ("path", "shipped"),
+    [
+        ("usr/lib/python3/dist-packages/acme/tests/key.pem", True),
+        ("usr/share/doc/acme/examples/key.pem", True),
+        ("usr/src/linux-headers-6.1/scripts/test/key.pem", True),
+        ("usr/src/app/node_modules/acme/test/key.pem", True),
+        ("usr/src/app/test/key.pem", False),
+        ("usr/src/app/README.md", False),
+        ("usr/share/nginx/html/index.html", False),
+        ("usr/share/nginx/html/docs/key.pem", False),
+        ("srv/tests/key.pem", False),
+    ],
+)
+def test_what_lies_in_tests_is_shipped_by_a_package_only_where_packages_lie(path: str, shipped: bool) -> None:
+    assert shipped_test(candidate("x", path=path)) == shipped

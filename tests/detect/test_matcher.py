@@ -3,12 +3,15 @@
 import marshal
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scanner.detect import matcher as engine_module
+from scanner.detect.hit import Hit
 from scanner.detect.matcher import Matcher
 from scanner.detect.ruleset import Ruleset
-from scanner.detect.signature import Condition, Confidence
+from scanner.detect.signature import Condition, Confidence, Signature
 from tests.detect.engine import Part, found, matcher, signature
 
 TOKEN = b"acme_" + b"0k3j5h7g9f"
@@ -277,3 +280,43 @@ def test_the_first_line_of_a_file_begins_where_the_file_does(tmp_path: Path) -> 
         hits = matcher(tmp_path, sig).scan(data, [Part(3, len(data))])
 
         assert [hit.start for hit in hits] == [3]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The signatures of the matches that are judged, in their order."""
+    names: list[str] = []
+    judge = engine_module.judge
+
+    def counting(sig: Signature, *rest: Any) -> Hit | None:
+        names.append(sig.id)
+        return judge(sig, *rest)
+
+    monkeypatch.setattr(engine_module, "judge", counting)
+    return names
+
+
+GENERIC = {
+    "id": "generic",
+    "generic": True,
+    "prefilter": ("token=[!-~]{4}",),
+    "pattern": "token=(?P<secret>[!-~]{8,40})",
+}
+
+
+def test_a_generic_signature_is_not_asked_about_what_another_has_found(tmp_path: Path, asked: list[str]) -> None:
+    engine = matcher(tmp_path, signature(), signature(**GENERIC))
+    data = b"token=" + TOKEN + b" token=q1w2e3r4t5"
+
+    assert found(engine.scan(data, whole(data))) == [("acme-token", TOKEN), ("generic", b"q1w2e3r4t5")]
+    assert asked == ["acme-token", "generic"]
+
+
+def test_a_generic_signature_is_asked_once_about_a_value_on_which_its_prefilter_matches_often(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    engine = matcher(tmp_path, signature(**GENERIC | {"prefilter": ("token=[!-~]{4,12}",), "filters": ("undigited",)}))
+    data = b"token=qwertzuiop token=q1w2e3r4t5"
+
+    assert found(engine.scan(data, whole(data))) == [("generic", b"q1w2e3r4t5")]
+    assert asked == ["generic", "generic"]

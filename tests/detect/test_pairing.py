@@ -101,6 +101,17 @@ def test_what_is_known_to_be_a_secret_is_nobodys_name(tmp_path: Path) -> None:
     assert beside(tmp_path, f"othr_271828 {SECRETS[0]}", other, named) == [("othr_271828",), (SECRETS[0],)]
 
 
+def test_an_id_that_two_signatures_find_belongs_to_one_secret(tmp_path: Path) -> None:
+    also = signature(id="acme-id-too", prefilter=("ACID[A-Z]{4}",), pattern="ACID[A-Z]{8}", filters=())
+    named = signature(pairs=(Pair("id", signatures=("acme-id", "acme-id-too")),))
+
+    assert beside(tmp_path, f"{IDS[0]} {SECRETS[0]}\n{SECRETS[1]}", ID, also, named) == [
+        (IDS[0],),
+        (SECRETS[0], IDS[0]),
+        (SECRETS[1],),
+    ]
+
+
 def test_another_file_of_the_block_is_not_looked_into(tmp_path: Path) -> None:
     ruleset = compile_ruleset((ID, SECRET), tmp_path)
     data = f"{IDS[0]}\n{SECRETS[0]}".encode()

@@ -114,7 +114,8 @@ def test_no_line_is_wider_than_the_page(text: str, width: int) -> None:
 def test_an_id_is_told_with_its_secret_and_by_itself_where_that_is_not() -> None:
     told = story(report(PAIRED), 200)
 
-    assert f", belongs to access id {ACCESS_ID} (account 12), belongs to signing key {redact(TOKEN.encode())}" in told
+    hidden = redact(ACCESS_ID.encode())
+    assert f", belongs to access id {hidden} (account 12), belongs to signing key {redact(TOKEN.encode())}" in told
     assert [line.split()[:4] for line in told.splitlines() if "Acme access id" in line] == [
         ["MEDIUM", "Acme", "access", "id"]
     ]

@@ -321,7 +321,7 @@ def test_what_a_secret_belongs_to_is_told_and_what_is_a_secret_too_is_not() -> N
     VALID.validate(told)
     secret, name = told["images"][0]["findings"]
     assert secret["partners"] == [
-        {"name": "access id", "value": ACCESS_ID, "proof": "account 12", "fingerprint": "c" * 32},
+        {"name": "access id", "value": redact(ACCESS_ID.encode()), "proof": "account 12", "fingerprint": "c" * 32},
         {"name": "signing key", "value": redact(TOKEN.encode()), "proof": None, "fingerprint": None},
     ]
     assert (secret["part_of"], name["part_of"]) == ([], ["f" * 32])

@@ -53,6 +53,28 @@ def test_the_same_secret_in_a_file_of_nobody_counts(tmp_path: Path, ruleset: Rul
     assert [place.path for place in finding.occurrences] == ["usr/share/acme/key.ini", "srv/key.ini"]
 
 
+SOURCE = b"aws_secret_access_key = 'q0dJf8mVx3bWnZ7Rk2sTyLh5Gc9PaEu4iXoM1vBd'\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "compiled", "reason"),
+    [
+        ("usr/share/acme/key.py", "usr/share/acme/__pycache__/key.cpython-311.pyc", REASON),
+        ("usr/share/acme/key.py", "usr/share/acme/__pycache__/key.cpython-311.opt-1.pyc", REASON),
+        ("usr/share/acme/key.py", "usr/share/acme/__pycache__/other.cpython-311.pyc", None),
+        ("srv/key.py", "srv/__pycache__/key.cpython-311.pyc", None),
+    ],
+)
+def test_what_is_compiled_from_an_unchanged_file_of_a_package_is_as_public(
+    tmp_path: Path, ruleset: Ruleset, source: str, compiled: str, reason: str | None
+) -> None:
+    sums = f"{hashlib.md5(SOURCE).hexdigest()}  usr/share/acme/key.py\n".encode()
+    # As marshal has the two: strings of which the length stands before them.
+    code = b"\xa7\r\r\n" + b"\0" * 12 + b"\xfa\x1eaws_secret_access_key = secret\n\xfa" + bytes([len(SOURCE)]) + SOURCE
+
+    assert found(tmp_path, ruleset, {source: SOURCE, DATABASE: sums}, {compiled: code}).downgraded == reason
+
+
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
 @pytest.mark.parametrize("changed", [b"", b"# ours\n"])
 def test_a_file_larger_than_a_block_is_read_again(
