@@ -118,6 +118,7 @@ class LayerScan:
         public: certificates and public keys, in the order of the stream.
         public_left: how many more there were, when those of the whole scan got too many to keep.
         cut: files that have to be read as a whole, which they were not yet.
+        is_file: whether it is no tar from its first byte on.
     """
 
     digest: str
@@ -133,6 +134,7 @@ class LayerScan:
     public: tuple[PublicPlace, ...] = ()
     public_left: int = 0
     cut: tuple[CutFile, ...] = ()
+    is_file: bool = False
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,7 @@ def _scan(work: _Work) -> LayerScan:
         public=tuple(place for number in sorted(work.public) for place in work.public[number]),
         public_left=work.public_left,
         cut=tuple(sorted(work.cut, key=lambda file: file.ordinal)),
+        is_file=layer.is_file,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from scanner.detect.ruleset import Ruleset
 from scanner.errors import LayerleakError
 from scanner.finding import ImageReport
-from scanner.image.registry import blob, client
+from scanner.image.registry import blob, transport
 from scanner.image.registry.settings import RegistrySettings
 from scanner.image.source import Places
 from scanner.scan import Scanner
@@ -27,7 +27,7 @@ TOKEN = json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][
 def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Waits a hundredth of what it would, and sees no login of the user's own."""
     monkeypatch.setattr(blob, "_WAIT", 0.001)
-    monkeypatch.setattr(client, "_BACK_OFF", 0.001)
+    monkeypatch.setattr(transport, "_BACK_OFF", 0.001)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
@@ -169,7 +169,7 @@ def test_a_slow_registry_is_waited_for(ruleset: Ruleset) -> None:
 
 
 def test_a_silent_registry_is_given_up(ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(transport, "TIMEOUT", (0.2, 0.2))
     registry = image()
     registry.behave = lambda path, times: lambda h: h.drip(b"{}", 1, 1.5)
     with served(registry) as target, pytest.raises(LayerleakError, match=r"does not answer|cannot be reached"):

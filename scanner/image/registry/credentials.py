@@ -49,7 +49,7 @@ def find_credentials(reference: Reference, environment: Mapping[str, str]) -> Cr
         SettingError: a file is malformed, or a credential helper fails.
     """
     for path in _files(environment):
-        if path.is_file() and (found := _from_file(path, reference)):
+        if os.path.isfile(path) and (found := _from_file(path, reference)):
             return found
     return Credentials()
 

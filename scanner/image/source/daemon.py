@@ -216,6 +216,7 @@ class DaemonSource:
     """One image of an engine."""
 
     concurrent = False
+    vouched = False
     size = 0  # what an export comes to is known when it has gone by
 
     def __init__(self, engine: Engine, image: LocalImage, name: str) -> None:
