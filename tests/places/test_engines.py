@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import docker
 import pytest
 
 from scanner.detect.ruleset import Ruleset
@@ -54,6 +56,32 @@ def test_all_its_images_are_targets(ruleset: Ruleset) -> None:
     assert told(Scanner(ruleset, b"key", jobs=2).scan(target), digests=False) == told(
         Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE)), digests=False
     )
+
+
+def test_an_image_is_found_by_its_id_and_by_a_part_of_it(ruleset: Ruleset, engine: str) -> None:
+    expected = told(Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE)), digests=False)
+    with closing(docker.APIClient(base_url=engine, version="auto")) as client:
+        image_id = client.images()[0]["Id"].removeprefix("sha256:")
+
+    for name in (image_id, f"sha256:{image_id}", image_id[:12]):
+        assert told(Scanner(ruleset, b"key", jobs=2).scan(f"docker-daemon:{name}"), digests=False) == expected
+
+
+def test_an_image_without_a_name_is_a_target_too(ruleset: Ruleset, engine: str) -> None:
+    expected = told(Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE)), digests=False)
+    with closing(docker.APIClient(base_url=engine, version="auto")) as client:
+        entry = client.images()[0]
+        container = client.create_container(entry["Id"], command=["x"])["Id"]  # or the image went with its name
+        try:
+            client.remove_image(entry["RepoTags"][0], force=True)
+            (target,) = local_images()
+            found = told(Scanner(ruleset, b"key", jobs=2).scan(target), digests=False)
+        finally:
+            client.tag(entry["Id"], *entry["RepoTags"][0].rsplit(":", 1))
+            client.remove_container(container)
+
+    assert target == f"docker-daemon:{entry['Id']}"
+    assert found == expected
 
 
 def test_an_image_that_it_lacks_is_told(ruleset: Ruleset) -> None:
