@@ -1,5 +1,6 @@
 """Docker Engine and podman's service, as they are installed here."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +13,7 @@ from scanner.detect.ruleset import Ruleset
 from scanner.errors import LayerleakError
 from scanner.image.source import local_images
 from scanner.scan import Scanner
-from tests.image.archives import SMALL_DOCKER_ARCHIVE
+from tests.image.archives import SMALL_DOCKER_ARCHIVE, members_of, write_tar
 from tests.places import servers
 from tests.places.comparison import told
 
@@ -67,20 +68,24 @@ def test_an_image_is_found_by_its_id_and_by_a_part_of_it(ruleset: Ruleset, engin
         assert told(Scanner(ruleset, b"key", jobs=2).scan(f"docker-daemon:{name}"), digests=False) == expected
 
 
-def test_an_image_without_a_name_is_a_target_too(ruleset: Ruleset, engine: str) -> None:
+def test_an_image_without_a_name_is_a_target_too(ruleset: Ruleset, engine: str, tmp_path: Path) -> None:
     expected = told(Scanner(ruleset, b"key", jobs=2).scan(str(SMALL_DOCKER_ARCHIVE)), digests=False)
+    files = members_of(SMALL_DOCKER_ARCHIVE)
+    (manifest,) = json.loads(files["manifest.json"])
+    files["manifest.json"] = json.dumps([{**manifest, "RepoTags": None}]).encode()
+    files.pop("repositories", None)
     with closing(docker.APIClient(base_url=engine, version="auto")) as client:
-        entry = client.images()[0]
-        container = client.create_container(entry["Id"], command=["x"])["Id"]  # or the image went with its name
+        image_id = client.images()[0]["Id"]
+        client.remove_image(image_id, force=True)
+        servers.load(engine, write_tar(tmp_path / "unnamed.tar", files))
         try:
-            client.remove_image(entry["RepoTags"][0], force=True)
             (target,) = local_images()
             found = told(Scanner(ruleset, b"key", jobs=2).scan(target), digests=False)
         finally:
-            client.tag(entry["Id"], *entry["RepoTags"][0].rsplit(":", 1))
-            client.remove_container(container)
+            client.remove_image(image_id, force=True)
+            servers.load(engine, SMALL_DOCKER_ARCHIVE)
 
-    assert target == f"docker-daemon:{entry['Id']}"
+    assert target == f"docker-daemon:{image_id}"
     assert found == expected
 
 

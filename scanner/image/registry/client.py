@@ -119,7 +119,9 @@ class Registry:
         start = 0 if whole else int(said[1]) if said else at
         if start > at:
             response.close()
-            raise TargetError(f"{self.reference}: asked for the bytes from {at} on, the registry sends from {start} on")
+            raise TargetError(
+                f"docker://{self.reference}: asked for the bytes from {at} on, the registry sends from {start} on"
+            )
         return Opened(response.raw, start, int(length) if length.isdecimal() else -1, response.close)
 
     def referrers(self, digest: str) -> list[bytes]:
@@ -170,7 +172,9 @@ class Registry:
             try:
                 page = json.loads(data)
             except (ValueError, RecursionError):
-                raise TargetError(f"{self.reference}: expected a list of tags in JSON, found other data") from None
+                raise TargetError(
+                    f"docker://{self.reference}: expected a list of tags in JSON, found other data"
+                ) from None
             names = page.get("tags") if isinstance(page, dict) else None
             yield from (name for name in names or () if isinstance(name, str))
 
@@ -184,17 +188,17 @@ class Registry:
             if not named:
                 return
             following = urljoin(response.url, named)
-        raise TargetError(f"{self.reference}: more than {_MAX_PAGES} pages of {path}")
+        raise TargetError(f"docker://{self.reference}: more than {_MAX_PAGES} pages of {path}")
 
     def _document(self, path: str, accepted: str) -> tuple[bytes, requests.Response]:
         """A document whole, and the response that it came with; asked for again where the connection breaks."""
         for left in reversed(range(_CUT)):
             with self._get(path, {"Accept": accepted}) as response:
                 try:
-                    return _read(response, str(self.reference)), response
+                    return _read(response, f"docker://{self.reference}"), response
                 except (requests.RequestException, HTTPError) as error:
                     if not left:
-                        raise TargetError(f"{self.reference}: {transport.explain(error)}") from None
+                        raise TargetError(f"docker://{self.reference}: {transport.explain(error)}") from None
         raise AssertionError("unreachable")
 
     def _get(
@@ -213,10 +217,10 @@ class Registry:
                 response.close()
                 response = self._request(method, url, headers or {})
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise TargetError(f"{self.reference}: {self.reference.host}: {transport.explain(error)}") from None
+            raise TargetError(f"docker://{self.reference}: {self.reference.host}: {transport.explain(error)}") from None
         if response.status_code not in expected:
             response.close()
-            raise RefusedError(f"{self.reference}: {_reason(response, path)}", response.status_code)
+            raise RefusedError(f"docker://{self.reference}: {_reason(response, path)}", response.status_code)
         return response
 
     def _request(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:

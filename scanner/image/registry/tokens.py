@@ -79,7 +79,9 @@ class Tokens:
     def _token(self, asked: Mapping[str, str], scheme: str) -> str:
         realm = asked.get("realm", "")
         if urlsplit(realm).scheme not in ("https", scheme):
-            raise TargetError(f"{self._reference}: the registry's token service has no HTTPS address: {realm[:200]!a}")
+            raise TargetError(
+                f"docker://{self._reference}: the registry's token service has no HTTPS address: {realm[:200]!a}"
+            )
         parameters = {"scope": asked.get("scope") or f"repository:{self._reference.repository}:pull"}
         if asked.get("service"):
             parameters["service"] = asked["service"]
@@ -108,7 +110,7 @@ class Tokens:
             if response.status_code != 200:
                 reason = "refuses this login" if self._credentials else "wants a login"
                 raise TargetError(
-                    f"{self._reference}: the token service {reason} (it answered {response.status_code}); "
+                    f"docker://{self._reference}: the token service {reason} (it answered {response.status_code}); "
                     "`docker login` or `podman login` keeps one"
                 )
             return self._told(response)
@@ -121,5 +123,5 @@ class Tokens:
         except (ValueError, AttributeError, RecursionError, HTTPError):
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise TargetError(f"{self._reference}: the token service answered with no token")
+            raise TargetError(f"docker://{self._reference}: the token service answered with no token")
         return token
