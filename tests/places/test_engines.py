@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -100,3 +102,35 @@ def test_an_engine_that_does_not_answer_is_told(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(LayerleakError, match="no engine answers: nobody listens there"):
         Scanner(ruleset, b"key", jobs=2).scan("docker-daemon:any:1")
+
+
+SSH = """#!{python}
+import os, socket, sys, threading
+behind = socket.socket(socket.AF_UNIX)
+behind.connect({path!r})
+def ask():
+    while data := os.read(0, 1 << 16):
+        behind.sendall(data)
+    behind.shutdown(socket.SHUT_WR)
+threading.Thread(target=ask, daemon=True).start()
+try:
+    while data := behind.recv(1 << 16):
+        os.write(1, data)
+except BrokenPipeError:
+    pass
+"""
+
+
+def test_an_engine_is_reached_through_ssh(engine: str, tmp_path: Path) -> None:
+    # In a process of its own: the docker package leaves the ssh that it started to the collector of garbage.
+    program = tmp_path / "ssh"
+    program.write_text(SSH.format(python=sys.executable, path=engine.removeprefix("unix://")))
+    program.chmod(0o700)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-c", "from scanner.cli import main; main()", "scan", "--all-local", "--format", "json"]
+    environment = {**os.environ, "PATH": path, "DOCKER_HOST": "ssh://user@far.invalid"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    (image,) = json.loads(done.stdout)["images"]
+
+    assert (done.returncode, "layerleak:" in done.stderr) == (1, False)
+    assert (len(image["findings"]) > 0, image["coverage"]["complete"]) == (True, True)
