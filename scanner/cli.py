@@ -7,15 +7,27 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from enum import IntEnum
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
 from scanner import __version__
 from scanner.errors import LayerleakError, SignatureError
+from scanner.options import (
+    SEVERITIES,
+    Chosen,
+    Ignored,
+    color_option,
+    dockerfile_options,
+    ignore_options,
+    place_options,
+    show_secrets_option,
+    signature_options,
+    targets_argument,
+)
 
 if TYPE_CHECKING:
     from scanner.detect.ruleset import Ruleset
@@ -28,14 +40,6 @@ if TYPE_CHECKING:
     from scanner.trace.ignore import Ignoring
 
 
-class Chosen(NamedTuple):
-    """Which signatures to use: of the paths and detect-secrets' plugins; the built-in ones if neither, or if asked."""
-
-    paths: tuple[Path, ...]
-    with_builtin: bool
-    plugins: bool = False
-
-
 class Exit(IntEnum):
     """What the exit code says."""
 
@@ -46,105 +50,6 @@ class Exit(IntEnum):
     INCOMPLETE = 4
     INTERRUPTED = 130
     PIPE = 141
-
-
-_SEVERITIES = ("low", "medium", "high", "critical")
-
-
-def _signature_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Which signatures to use: two options, which reach a command as one ``chosen``."""
-
-    @click.option(
-        "--signatures",
-        "paths",
-        multiple=True,
-        metavar="PATH",
-        type=click.Path(exists=True, path_type=Path),
-        help="File or folder of signatures to use instead of the built-in ones: layerleak's own, or rules of Gitleaks, "
-        "Betterleaks, Nosey Parker, Kingfisher or Trufflehog, or plugins of detect-secrets: a .py file, which is "
-        "executed, or a baseline that lists them; may be given again.",
-    )
-    @click.option(
-        "--detect-secrets-plugins",
-        "plugins",
-        is_flag=True,
-        help="Use the plugins that come with detect-secrets instead of the built-in signatures.",
-    )
-    @click.option("--with-builtin", is_flag=True, help="Use the built-in signatures as well.")
-    @wraps(command)
-    def chosen(*arguments: Any, paths: tuple[Path, ...], with_builtin: bool, plugins: bool, **options: Any) -> None:
-        command(*arguments, chosen=Chosen(paths, with_builtin, plugins), **options)
-
-    return chosen
-
-
-def _place_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Where images are looked for: options that reach a command as one ``places``."""
-    file = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-    @click.option(
-        "--platform", default="", metavar="OS/ARCH", help="Scan the images for one platform only; by default for all."
-    )
-    @click.option("--plain-http", is_flag=True, help="Speak HTTP to registries that are not on this machine, too.")
-    @click.option("--registry-ca", type=file, help="Certificates to trust besides the system's, for registries.")
-    @click.option("--registry-cert", type=file, help="Client certificate for registries that ask for one.")
-    @click.option("--registry-key", type=file, help="Its key, if that is in another file.")
-    @wraps(command)
-    def placed(
-        *arguments: Any,
-        platform: str,
-        plain_http: bool,
-        registry_ca: Path | None,
-        registry_cert: Path | None,
-        registry_key: Path | None,
-        **options: Any,
-    ) -> None:
-        from scanner.image.source import Places, RegistrySettings
-
-        settings = RegistrySettings(plain_http, registry_ca, registry_cert, registry_key)
-        command(*arguments, places=Places(platform, settings, _complain), **options)
-
-    return placed
-
-
-def _dockerfile_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What the images were built from: three options, which reach a command as one ``given``."""
-
-    @click.option(
-        "--dockerfile",
-        "dockerfile",
-        type=click.Path(path_type=Path),
-        help="Dockerfile that the images were built from; findings then name its lines.",
-    )
-    @click.option("--target", "stage", default="", metavar="STAGE", help="Stage of it that was built.")
-    @click.option(
-        "--build-arg",
-        "build_args",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Argument of that build; may be given again.",
-    )
-    @wraps(command)
-    def given(
-        *arguments: Any, dockerfile: Path | None, stage: str, build_args: tuple[str, ...], **options: Any
-    ) -> None:
-        if dockerfile is None and (stage or build_args):
-            raise click.BadParameter("--target and --build-arg need it", param_hint="--dockerfile")
-        from scanner.trace.given import load_given
-
-        try:
-            loaded = load_given(dockerfile, stage, build_args) if dockerfile is not None else None
-        except LayerleakError as error:
-            _usage(error)
-        command(*arguments, given=loaded, **options)
-
-    return given
-
-
-_show_secrets = click.option("--show-secrets", is_flag=True, help="Print the secrets themselves, not previews.")
-_color = click.option("--color/--no-color", default=None, help="Colours; by default only on a terminal.")
-_targets = click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-_some_targets = click.argument("targets", nargs=-1, metavar="[TARGET...]")
 
 
 _EXIT_CODES = """\b
@@ -165,7 +70,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_some_targets
+@click.argument("targets", nargs=-1, metavar="[TARGET...]")
 @click.option(
     "--from-file",
     "lists",
@@ -184,7 +89,7 @@ def cli() -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
 @click.option(
     "--fail-on",
-    type=click.Choice(_SEVERITIES),
+    type=click.Choice(SEVERITIES),
     default="low",
     show_default=True,
     help="Least severity that makes the exit code 1.",
@@ -195,36 +100,20 @@ def cli() -> None:
     "--check-diff-ids", is_flag=True, help="Check also the diff_ids of compressed layers whose digest is checked."
 )
 @click.option(
-    "--ignore-file",
-    "ignore_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Rules for what to ignore; by default .layerleakignore of the current folder; may be given again.",
-)
-@click.option("--no-ignore-file", is_flag=True, help="Read no such rules.")
-@click.option(
-    "--baseline",
-    "baselines",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Baseline of detect-secrets: what it lists does not count, unless an audit says that it is a secret; may be "
-    "given again.",
-)
-@click.option(
     "--detect-secrets-audit",
     "audit",
     metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write a baseline for `detect-secrets audit` into a new folder, and with it the files that secrets are in.",
 )
-@click.option("--no-inline-ignore", is_flag=True, help="Count also what a comment in the image marks as no secret.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads to use; by default one for each core.")
 @click.option("--profile", "profiled", is_flag=True, help="Tell on stderr where the time went.")
-@_dockerfile_options
-@_show_secrets
-@_signature_options
-@_place_options
-@_color
+@dockerfile_options
+@show_secrets_option
+@ignore_options
+@signature_options
+@place_options
+@color_option
 def scan(
     targets: tuple[str, ...],
     lists: tuple[TextIO, ...],
@@ -235,14 +124,11 @@ def scan(
     no_fail: bool,
     progress: bool | None,
     check_diff_ids: bool,
-    ignore_files: tuple[Path, ...],
-    no_ignore_file: bool,
-    baselines: tuple[Path, ...],
     audit: Path | None,
-    no_inline_ignore: bool,
     jobs: int | None,
     profiled: bool,
     show_secrets: bool,
+    ignored: Ignored,
     chosen: Chosen,
     places: "Places",
     given: "Given | None",
@@ -261,16 +147,16 @@ def scan(
 
     if form not in WRITERS:
         raise click.BadParameter(f"{form!r} is not one of {', '.join(WRITERS)}", param_hint="--format")
-    if ignore_files and no_ignore_file:
-        raise click.BadParameter("cannot be given together with --ignore-file", param_hint="--no-ignore-file")
-    ignoring = _ignoring(() if no_ignore_file else ignore_files or None, baselines, marks=not no_inline_ignore)
+    ignoring = _ignoring(ignored)
     if audit is not None:
         _prepare(audit)
     profile = Profile() if profiled else None
-    targets = (*targets, *_listed(lists), *(_local_images() if all_local else ()))
-    if not targets:
+    local, failures = _local_images() if all_local else ([], [])
+    targets = (*targets, *_listed(lists), *local)
+    if not targets and not all_local:
         raise click.UsageError("expected a TARGET, --from-file or --all-local, found no target")
     report = _scan_all(targets, chosen, ignoring, places, progress, jobs, profile, given, check_diff_ids=check_diff_ids)
+    report = replace(report, failures=(*failures, *report.failures))
     with profile.stage("report") if profile else nullcontext():
         _write(output, targets, lambda stream: WRITERS[form](report, stream, _options(stream, show_secrets, color)))
     if audit is not None:
@@ -292,23 +178,24 @@ def _listed(lists: tuple[TextIO, ...]) -> Iterator[str]:
             raise click.BadParameter(f"{file.name}: expected text", param_hint="--from-file") from None
 
 
-def _local_images() -> list[str]:
+def _local_images() -> tuple[list[str], list[tuple[str, str]]]:
+    """The engine's images as targets, and that there is no engine, as the failure of one."""
     from scanner.image.source import local_images
 
     try:
-        return local_images()
+        return local_images(), []
     except LayerleakError as error:
         _complain(str(error))
-        sys.exit(Exit.UNREADABLE)
+        return [], [("--all-local", str(error))]
 
 
 @cli.command()
-@_targets
-@_dockerfile_options
-@_show_secrets
-@_signature_options
-@_place_options
-@_color
+@targets_argument
+@dockerfile_options
+@show_secrets_option
+@signature_options
+@place_options
+@color_option
 def history(
     targets: tuple[str, ...],
     show_secrets: bool,
@@ -332,7 +219,7 @@ def signatures() -> None:
 
 
 @signatures.command("list")
-@_signature_options
+@signature_options
 def list_signatures(chosen: Chosen) -> None:
     """List every signature: id, severity, confidence, name."""
     for sig in _ruleset(chosen).signatures:
@@ -341,7 +228,7 @@ def list_signatures(chosen: Chosen) -> None:
 
 @signatures.command("show")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_signature_options
+@signature_options
 def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
     """Show what signatures look for, and what to do about a hit."""
     known = {sig.id: sig for sig in _ruleset(chosen).signatures}
@@ -376,8 +263,8 @@ def show_signatures(ids: tuple[str, ...], chosen: Chosen) -> None:
 @signatures.command("explain")
 @click.argument("text", metavar="TEXT")
 @click.option("--path", default="", help="File that the text is said to stand in; by default it is metadata.")
-@_show_secrets
-@_signature_options
+@show_secrets_option
+@signature_options
 def explain_signatures(text: str, path: str, show_secrets: bool, chosen: Chosen) -> None:
     """Explain, step by step, why signatures find something in a text or do not.
 
@@ -395,7 +282,7 @@ def explain_signatures(text: str, path: str, show_secrets: bool, chosen: Chosen)
 
 
 @signatures.command("test")
-@_signature_options
+@signature_options
 def test_signatures(chosen: Chosen) -> None:
     """Run every signature's examples through the engine, and refuse what would slow it down."""
     from scanner.detect.lint import lint
@@ -433,25 +320,26 @@ def _unhonoured(ruleset: "Ruleset") -> Iterator[str]:
         yield f"{path}: {f'rule {rule!r}: ' if rule else ''}{'; '.join(dict.fromkeys(reasons))}"
 
 
-def _ignoring(files: tuple[Path, ...] | None, baselines: tuple[Path, ...], *, marks: bool) -> "Ignoring":
-    """What to ignore, by these files and baselines; by the file in the current folder, if it is there, for None."""
+def _ignoring(ignored: Ignored) -> "Ignoring":
+    """What to ignore; by the file in the current folder, if it is there, where none is named."""
     from datetime import date
 
     from scanner.trace.baseline import load_known
     from scanner.trace.ignore import Ignoring
     from scanner.trace.ignore_file import NAME, load_rules
 
+    files = ignored.files
     if files is None:
         files = (Path(NAME),) if os.path.lexists(NAME) else ()
     try:
         rules = tuple(rule for path in files for rule in load_rules(path, date.today()))
-        known = tuple(entry for path in baselines for entry in load_known(path))
+        known = tuple(entry for path in ignored.baselines for entry in load_known(path))
     except LayerleakError as error:
         _usage(error)
     for rule in rules:
         if rule.expired:
             _complain(f"{rule.source}: rule {rule.number} expired on {rule.expires} and ignores nothing: {rule.reason}")
-    return Ignoring(rules, marks=marks, known=known)
+    return Ignoring(rules, marks=ignored.marks, known=known)
 
 
 def _prepare(folder: Path) -> None:
@@ -498,6 +386,7 @@ def _scan_all(
     from scanner.key import fingerprint_key
     from scanner.scan import Scanner, default_jobs, secrets_given
 
+    places = replace(places, tell=_complain)
     # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
     sys.setswitchinterval(1e-4)
 

@@ -126,6 +126,7 @@ class LayerScan:
         public_left: how many more there were, when those of the whole scan got too many to keep.
         cut: files that have to be read as a whole, which they were not yet.
         unopened: ordinals of members that hold others and were too large to be held.
+        is_file: whether it is no tar from its first byte on.
     """
 
     digest: str
@@ -142,6 +143,7 @@ class LayerScan:
     public_left: int = 0
     cut: tuple[CutFile, ...] = ()
     unopened: frozenset[int] = frozenset()
+    is_file: bool = False
 
 
 @dataclass(frozen=True)

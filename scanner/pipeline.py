@@ -287,6 +287,7 @@ def _scan(work: _Work) -> LayerScan:
         public_left=work.public_left,
         cut=tuple(sorted(work.cut, key=lambda file: file.ordinal)),
         unopened=frozenset(work.unopened),
+        is_file=layer.is_file,
     )
 
 

@@ -18,6 +18,7 @@ from scanner.errors import TargetError
 from scanner.finding import Coverage, HistoryLine, ImageReport, LayerReport, ScanReport
 from scanner.hits import FieldHit, ImageScan, LayerScan
 from scanner.image.fields import lay_out
+from scanner.image.layer import NOT_A_TAR
 from scanner.image.oci import Document, Image, LayerRef, Skip
 from scanner.image.source import Places, open_source
 from scanner.key import fingerprint_key
@@ -90,7 +91,9 @@ class Scanner:
             scans = complete(source, again)
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with self.profile.stage("trace") if self.profile else nullcontext():
-            reports = [self._image(target, image, scans, skips, matcher, known) for image in images]
+            reports = [
+                self._image(target, image, scans, skips, matcher, known, vouched=source.vouched) for image in images
+            ]
         # Blobs that nobody names are of no interest to anybody, unless there is something in them.
         told = tuple(
             self.ignoring.apply(report)
@@ -109,6 +112,8 @@ class Scanner:
         skips: list[Skip],
         matcher: Matcher,
         known: dict[Document, tuple[FieldHit, ...]],
+        *,
+        vouched: bool,
     ) -> ImageReport:
         layers = tuple(scans.get(ref.blob) for ref in image.layers)
         documents = (image.config, *image.documents) if image.config else image.documents
@@ -125,7 +130,7 @@ class Scanner:
             *attribution.notes,
             *untold_links(scan),
             *unread(scan),
-            *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob))),
+            *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob), vouched=vouched)),
         )
         read = [layer for layer in layers if layer is not None]
         return ImageReport(
@@ -166,15 +171,17 @@ def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Itera
         yield FieldHit(found.hit, document, place, inner=found.inner(place.offset - found.start))
 
 
-def _problems(ref: LayerRef, scan: LayerScan | None) -> Iterator[Skip]:
+def _problems(ref: LayerRef, scan: LayerScan | None, *, vouched: bool) -> Iterator[Skip]:
     where = f"layer {ref.index} ({ref.digest or ref.diff_id or ref.blob})"
     if scan is None:
         yield Skip(where, "blob is missing from the target", max(0, ref.size))
         return
     for problem in scan.problems:
+        if ref.title and scan.is_file and problem.reason.startswith(NOT_A_TAR):
+            continue  # as the manifest says
         yield Skip(where, problem.reason, problem.lost, problem.complete)
     if ref.digest.startswith("sha256:") and ref.digest != scan.digest:
-        yield Skip(where, f"digest does not match: the blob's is {scan.digest}", 0, complete=True)
+        yield Skip(where, f"digest does not match: the blob's is {scan.digest}", 0, complete=not vouched)
     if scan.diff_id and ref.diff_id.startswith("sha256:") and ref.diff_id != scan.diff_id:
         yield Skip(where, f"diff_id does not match: expected {ref.diff_id}, found {scan.diff_id}", 0, complete=True)
 

@@ -39,6 +39,7 @@ class Blobs:
 
     layers: list[bytes]
     concurrent: bool = True
+    vouched: bool = False
     size: int = 0
     handed_out: list["_Noted"] = field(default_factory=list)
     most_unread: int = 0  # streams not read to their ends when one more was asked for

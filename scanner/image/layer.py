@@ -130,6 +130,9 @@ class Problem:
     complete: bool = False
 
 
+NOT_A_TAR = "not a tar from there on, scanned as raw bytes"
+"""How the reason of a problem begins where no header is where one must be."""
+
 _HELD = 1 << 22
 """Bytes of a blob that may wait to be hashed; what gives nothing when decompressed would let them grow without end."""
 
@@ -312,6 +315,7 @@ class Layer:
         self._live: list[Member] = []  # those the next block shows content of
         self._line = 1  # on which the first of these goes on, if it began before; 0 if it is no text
         self._tail = b""
+        self.is_file = False  # no tar from its first byte on
         self._number = self._offset = self._low = 0
         self._ended = self._broken = self._damaged = False
         self.bytes = 0
@@ -490,7 +494,8 @@ class Layer:
     def _give_up(self, error: FormatError, at: int) -> Member:
         """No header where one must be: all that follows is shown as one member, so that nothing goes unseen."""
         self._broken = True
-        self.problems.append(Problem(f"not a tar from there on, scanned as raw bytes: {error}"))
+        self.is_file = at == 0
+        self.problems.append(Problem(f"{NOT_A_TAR}: {error}"))
         self._walker.count += 1
         return Member(b"", REGULAR, at, 1 << 62, b"", self._walker.count - 1)
 

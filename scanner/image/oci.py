@@ -118,6 +118,7 @@ class LayerRef:
         diff_id: of the uncompressed tar, as the config claims it; empty where it claims none.
         size: in bytes as stored; -1 where unknown.
         media_type: as claimed.
+        title: name of the file that the blob is, where it is claimed to be one and no tar; else empty.
     """
 
     index: int
@@ -126,6 +127,7 @@ class LayerRef:
     diff_id: str = ""
     size: int = -1
     media_type: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)

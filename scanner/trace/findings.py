@@ -170,7 +170,7 @@ def _file(
         kind="build-cache" if scan.image.kind == "build-cache" else "file",
         layer=index,
         layer_digest=ref.digest or ref.diff_id or computed,
-        path=name.decode("utf-8", "backslashreplace"),
+        path=ref.title if layer and layer.is_file else name.decode("utf-8", "backslashreplace"),
         inner=found.inner,
         line=found.line or None,
         offset=found.offset,

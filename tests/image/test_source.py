@@ -115,7 +115,7 @@ def test_a_buildkit_archive_is_one_image_with_its_attestation() -> None:
     assert image.image_id == sha256(members_of(OCI_ARCHIVE)[f"blobs/sha256/{image.image_id[7:]}"])
     assert [layer.digest for layer in image.layers] == [target.layers[layer.blob].digest for layer in image.layers]
     kinds = [document.kind for document in image.documents]
-    assert 1 == kinds.count("attestation") == kinds.count("manifest")
+    assert (kinds.count("attestation"), kinds.count("manifest")) == (1, 2)  # the image's, and the attestation's
     assert index["manifests"][0]["digest"] in {document.digest for document in image.documents}
     assert "https://slsa.dev/provenance/v1" in [document.subtype for document in image.documents]
 
@@ -491,8 +491,8 @@ def test_what_is_no_image_is_refused_in_one_line(data: bytes, said: str, tmp_pat
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path}/none: No such file or directory" == refused(tmp_path / "none")
-    assert "File name too long" in refused("x" * 5000 + ".tar")
-    assert "null" in refused("./a\0b")
+    for name in ("x" * 5000, "a\0b"):
+        assert "no such file, and no name of an image" in refused(name)
 
 
 def test_a_folder_that_is_no_layout_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 USER, PASSWORD = "reader", "correct-horse-of-the-tests"
+FAR = "registry.test"
+"""A name that only a proxy knows."""
+
 _PATIENCE = 30
 
 
@@ -63,21 +66,29 @@ class Served:
     Attributes:
         host: its address, as in an image's name.
         ca: the certificate to trust, or None.
+        client: certificate and key that it asks for, or None.
     """
 
     host: str
     ca: Path | None = None
+    client: tuple[Path, Path] | None = None
 
     def push(self, archive: str, name: str, *options: str) -> str:
         """Pushes an archive with skopeo; gives back the target to scan."""
         login = ["--dest-creds", f"{USER}:{PASSWORD}"]
+        if self.client is not None:
+            folder = self.client[0].parent / "skopeo"
+            folder.mkdir(exist_ok=True)
+            shutil.copy(self.client[0], folder / "client.cert")
+            shutil.copy(self.client[1], folder / "client.key")
+            login += ["--dest-cert-dir", str(folder)]
         command = ["skopeo", "copy", "-q", *options, "--dest-tls-verify=false", *login, archive]
         subprocess.run([*command, f"docker://{self.host}/{name}"], check=True)
         return f"docker://{self.host}/{name}"
 
 
 @contextlib.contextmanager
-def registry(folder: Path, *, login: bool = False, tls: bool = False) -> Iterator[Served]:
+def registry(folder: Path, *, login: bool = False, tls: bool = False, client: bool = False) -> Iterator[Served]:
     """A ``docker-registry`` on a port of its own."""
     need("docker-registry", "skopeo")
     host = f"127.0.0.1:{free_port()}"
@@ -86,10 +97,12 @@ def registry(folder: Path, *, login: bool = False, tls: bool = False) -> Iterato
         "storage": {"filesystem": {"rootdirectory": str(folder / "store")}},
     }
     http: dict[str, object] = {"addr": host}
-    ca = None
+    ca = certificate = key = None
     if tls:
         ca, certificate, key = make_certificates(folder)
         http["tls"] = {"certificate": str(certificate), "key": str(key)}
+        if client:  # which the server's own certificate does for as well
+            http["tls"] = {"certificate": str(certificate), "key": str(key), "clientcas": [str(ca)]}
     if login:
         entry = f"{USER}:{bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}\n"
         (folder / "htpasswd").write_text(entry)
@@ -100,11 +113,13 @@ def registry(folder: Path, *, login: bool = False, tls: bool = False) -> Iterato
     def ready() -> bool:
         with contextlib.suppress(requests.RequestException):
             url = f"http{'s' if tls else ''}://{host}/v2/"
-            return requests.get(url, timeout=5, verify=str(ca) if ca else True).status_code in (200, 401)
+            shown = (str(certificate), str(key)) if client else None
+            answer = requests.get(url, timeout=5, verify=str(ca) if ca else True, cert=shown)
+            return answer.status_code in (200, 401)
         return False
 
     with running(["docker-registry", "serve", str(folder / "config.yml")], folder / "log", ready):
-        yield Served(host, ca)
+        yield Served(host, ca, (certificate, key) if client and certificate and key else None)
 
 
 @contextlib.contextmanager
@@ -178,7 +193,8 @@ def _issued(
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    named = [x509.DNSName("localhost"), x509.DNSName(FAR)]
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *named])
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

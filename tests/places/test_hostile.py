@@ -4,6 +4,8 @@ import gzip
 import json
 import logging
 import random
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,13 @@ import pytest
 from scanner.detect.ruleset import Ruleset
 from scanner.errors import LayerleakError
 from scanner.finding import ImageReport
-from scanner.image.registry import blob, client
+from scanner.image.registry import blob, transport
 from scanner.image.registry.settings import RegistrySettings
 from scanner.image.source import Places
 from scanner.scan import Scanner
 from tests.conftest import SAMPLES
 from tests.image.archives import file_entry, sha256, tar_of
-from tests.places.hostile import Answer, Handler, Hostile, served
+from tests.places.hostile import MANIFEST, Answer, Handler, Hostile, served
 from tests.places.servers import PASSWORD, log_in
 
 TOKEN = json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][0]["secret"].encode()
@@ -27,7 +29,7 @@ TOKEN = json.loads((SAMPLES / "arg" / "expected.json").read_text())["findings"][
 def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Waits a hundredth of what it would, and sees no login of the user's own."""
     monkeypatch.setattr(blob, "_WAIT", 0.001)
-    monkeypatch.setattr(client, "_BACK_OFF", 0.001)
+    monkeypatch.setattr(transport, "_BACK_OFF", 0.001)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
@@ -144,7 +146,7 @@ def test_a_layer_that_is_not_what_its_digest_says_is_scanned_and_told(ruleset: R
     with served(registry) as target:
         report = scan(target, ruleset)
 
-    assert sorted(map(str, found(report))) == ["etc/x", "srv/1"]
+    assert (sorted(map(str, found(report))), report.coverage.complete) == (["etc/x", "srv/1"], False)
     assert any("digest does not match" in skip.reason for skip in report.coverage.skipped)
 
 
@@ -155,7 +157,7 @@ def test_a_manifest_that_is_not_what_its_digest_says_is_told(ruleset: Ruleset) -
     with served(registry) as target:
         report = scan(f"{target.removesuffix(':1')}@{wrong}", ruleset)
 
-    assert sorted(map(str, found(report))) == ["srv/0", "srv/1"]
+    assert (sorted(map(str, found(report))), report.coverage.complete) == (["srv/0", "srv/1"], False)
     assert any("digest does not match" in skip.reason for skip in report.coverage.skipped)
 
 
@@ -169,7 +171,7 @@ def test_a_slow_registry_is_waited_for(ruleset: Ruleset) -> None:
 
 
 def test_a_silent_registry_is_given_up(ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(transport, "TIMEOUT", (0.2, 0.2))
     registry = image()
     registry.behave = lambda path, times: lambda h: h.drip(b"{}", 1, 1.5)
     with served(registry) as target, pytest.raises(LayerleakError, match=r"does not answer|cannot be reached"):
@@ -184,6 +186,144 @@ def test_a_missing_layer_costs_that_layer(ruleset: Ruleset) -> None:
         report = scan(target, ruleset)
 
     assert (found(report), report.coverage.complete) == (["srv/1"], False)
+
+
+def test_a_config_that_is_not_what_its_digest_says_is_told(ruleset: Ruleset) -> None:
+    registry = image()
+    path = "/blobs/" + sha256(registry.config)
+    other = registry.config.replace(b"amd64", b"arm64")
+    registry.behave = lambda asked, times: (lambda h: h.give(other)) if asked.endswith(path) else None
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert not report.coverage.complete
+    assert any("digest does not match" in skip.reason for skip in report.coverage.skipped)
+
+
+def test_a_document_whose_connection_is_cut_is_asked_for_again(ruleset: Ruleset) -> None:
+    registry = image()
+    registry.behave = lambda path, times: cut_at(20) if path.endswith("/manifests/1") and times < 2 else None
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert (sorted(map(str, found(report))), report.coverage.skipped) == (["srv/0", "srv/1"], ())
+
+
+def test_a_registry_that_sends_another_range_than_asked_for_is_told(ruleset: Ruleset) -> None:
+    registry = image()
+    layer = registry.layers[1]
+
+    def shifted(handler: Handler) -> None:
+        if not handler.headers.get("Range"):
+            handler.give(layer, cut=500_000)
+            return
+        del handler.headers["Range"]
+        handler.give(layer[600_000:], 206, Content_Range=f"bytes 600000-{len(layer) - 1}/{len(layer)}")
+
+    registry.behave = lambda path, times: shifted if path.endswith(sha256(layer)) else None
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert found(report) == ["srv/0"]
+    assert any("sends from 600000 on" in skip.reason for skip in report.coverage.skipped)
+
+
+def test_a_registry_that_gives_a_byte_a_connection_is_given_up(ruleset: Ruleset) -> None:
+    registry = image()
+    slow = sha256(registry.layers[1])
+    registry.behave = lambda path, times: cut_at(1) if path.endswith(slow) else None
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert (found(report), report.coverage.complete) == (["srv/0"], False)
+    assert registry.asked(slow) < 20
+
+
+@pytest.mark.parametrize("after", ["0", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1"])
+def test_a_wait_that_is_asked_for_is_bounded(ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    monkeypatch.setattr(transport, "_LONGEST_WAIT", 0.05)
+    registry = image()
+    registry.behave = lambda path, times: (lambda h: h.give(b"", 429, Retry_After=after)) if times < 2 else None
+    started = time.monotonic()
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert (sorted(map(str, found(report))), report.coverage.skipped) == (["srv/0", "srv/1"], ())
+    assert time.monotonic() - started < 20
+
+
+def test_a_foreign_layer_is_told_and_its_address_not_asked(ruleset: Ruleset) -> None:
+    registry, elsewhere = image(), image()
+    with served(registry) as target, served(elsewhere):
+        foreign = {
+            "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            "digest": "sha256:" + "ab" * 32,
+            "size": 1000,
+            "urls": [f"http://{elsewhere.host}/layer"],
+        }
+        manifest = json.loads(registry.manifest)
+        manifest["layers"].append(foreign)
+        data = json.dumps(manifest).encode()
+        registry.behave = lambda path, times: (lambda h: h.give(data)) if path.endswith("/manifests/1") else None
+        report = scan(target, ruleset)
+
+    assert (sorted(map(str, found(report))), report.coverage.complete) == (["srv/0", "srv/1"], False)
+    assert any("foreign layer" in skip.reason for skip in report.coverage.skipped)
+    assert elsewhere.seen == []
+
+
+def test_a_manifest_of_schema_1_is_told_in_one_line(ruleset: Ruleset) -> None:
+    registry = image()
+    data = json.dumps({"schemaVersion": 1, "fsLayers": [], "history": []}).encode()
+    registry.behave = lambda path, times: (lambda h: h.give(data)) if path.endswith("/manifests/1") else None
+    with served(registry) as target, pytest.raises(LayerleakError, match="holds no image: a manifest of schema 1"):
+        scan(target, ruleset)
+
+
+def test_a_digest_that_leads_elsewhere_is_not_asked_for(ruleset: Ruleset) -> None:
+    registry = image()
+    manifest = json.loads(registry.manifest)
+    for digest in ("sha256:../../../../other/image/blobs/" + "a" * 32, "../" * 20 + "x?y=" + "z" * 64):
+        manifest["layers"].append({"mediaType": "application/x.tar", "digest": digest, "size": 9})
+    data = json.dumps(manifest).encode()
+    registry.behave = lambda path, times: (lambda h: h.give(data)) if path.endswith("/manifests/1") else None
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert sum("expected a digest" in skip.reason for skip in report.coverage.skipped) == 2
+    assert all(path.startswith("/v2/tests/image/") for path, _ in registry.seen)
+
+
+def test_referrers_are_read_page_by_page(ruleset: Ruleset) -> None:
+    registry = image()
+    statement = json.dumps({"predicate": {"env": f"token={TOKEN.decode()}"}}).encode()
+    layer = {"mediaType": "application/vnd.in-toto+json", "digest": sha256(statement), "size": len(statement)}
+    manifest = json.dumps({"layers": [layer], "subject": {"digest": sha256(registry.manifest)}}).encode()
+    second = {"manifests": [{"digest": sha256(manifest), "size": len(manifest), "mediaType": MANIFEST}]}
+
+    def behave(path: str, times: int) -> Answer | None:
+        known = {sha256(statement): statement, sha256(manifest): manifest}
+        if "/referrers/" in path and "?page=2" not in path:
+            return lambda h: h.give(b"{}", Link=f'<{path}?page=2>; rel="next"', Content_Type="application/json")
+        if "/referrers/" in path:
+            return lambda h: h.give(json.dumps(second).encode(), Content_Type="application/json")
+        data = known.get(path.rpartition("/")[2])
+        return None if data is None else (lambda h: h.give(data))
+
+    registry.behave = behave
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    places = [place.field for finding in report.findings for place in finding.occurrences if place.field]
+    assert (places, report.coverage.skipped) == (["/predicate/env"], ())
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 406, 501])
+def test_a_registry_that_knows_no_referrers_costs_nothing(ruleset: Ruleset, status: int) -> None:
+    registry = image()
+    registry.behave = lambda path, times: (lambda h: h.give(b"", status)) if "/referrers/" in path else None
+    with served(registry) as target:
+        assert scan(target, ruleset).coverage.complete
 
 
 # --- logins -----------------------------------------------------------------------------------------------------------
@@ -260,6 +400,73 @@ def test_a_store_that_is_redirected_to_cannot_ask_for_the_login(ruleset: Ruleset
 
     assert not report.coverage.complete
     assert not any("Authorization" in headers for _, headers in store.seen)
+
+
+def test_a_token_that_expires_in_the_middle_of_a_layer_is_gotten_anew_once_for_all(
+    ruleset: Ruleset, tmp_path: Path
+) -> None:
+    registry = image(4)
+    lock, given = threading.Lock(), [0]
+
+    def behave(path: str, times: int) -> Answer | None:
+        def token(handler: Handler) -> None:
+            with lock:
+                given[0] += 1
+                handler.give(json.dumps({"token": f"of-the-tests-{given[0]}"}).encode())
+
+        def guard(handler: Handler) -> None:
+            data = registry.blob(handler.path)
+            resumed = handler.headers.get("Range")
+            # The first token is good for what is whole, the second for what is taken up.
+            if handler.headers.get("Authorization") != f"Bearer of-the-tests-{2 if resumed else 1}":
+                if handler.headers.get("Authorization") == "Bearer of-the-tests-2":
+                    handler.give(data or b"", 200 if data else 404)
+                    return
+                handler.give(b"", 401, WWW_Authenticate=f'Bearer realm="http://{registry.host}/token"')
+            else:
+                layer = data in registry.layers and not resumed
+                handler.give(data or b"", 200 if data else 404, cut=300_000 if layer else None)
+
+        return token if path.startswith("/token") else guard
+
+    registry.behave = behave
+    with served(registry) as target:
+        report = scan(target, ruleset)
+
+    assert (sorted(map(str, found(report))), report.coverage.skipped) == ([f"srv/{n}" for n in range(4)], ())
+    assert given == [2]
+
+
+def test_no_login_and_no_signed_address_is_in_a_log_of_what_went_well(
+    ruleset: Ruleset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    registry, store = image(), image()
+
+    def behave(path: str, times: int) -> Answer | None:
+        def guard(handler: Handler) -> None:
+            if not handler.headers.get("Authorization"):
+                handler.give(b"", 401, WWW_Authenticate='Basic realm="tests"')
+            elif "/blobs/" in handler.path:
+                handler.give(b"", 307, Location=f"http://{store.host}{handler.path}?signature=of-the-store")
+            else:
+                data = registry.blob(handler.path)
+                handler.give(data or b"", 200 if data else 404)
+
+        return guard
+
+    registry.behave = behave
+    store.behave = lambda path, times: (
+        (lambda h: h.give(b"", 503)) if times == 0 else lambda h: h.give(store.blob(path.partition("?")[0]) or b"")
+    )
+    with served(registry) as target, served(store):
+        log_in(tmp_path, registry.host, PASSWORD)
+        report = scan(target, ruleset)
+
+    assert sorted(map(str, found(report))) == ["srv/0", "srv/1"]
+    assert "/blobs/" in caplog.text
+    for secret in ("of-the-store", PASSWORD, registry.seen[-1][1]["Authorization"].removeprefix("Basic ")):
+        assert secret not in f"{caplog.text}{report}"
 
 
 def test_no_login_is_in_an_error_or_a_log(ruleset: Ruleset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,10 @@ from urllib3.exceptions import HTTPError
 from scanner.errors import TargetError
 
 MAX_RESUMES = 8
-"""Connections in a row that may break before they brought anything."""
+"""Connections in a row that may break before they brought `_ENOUGH`."""
+
+_ENOUGH = 1 << 16
+"""Bytes that make a connection worth another; fewer each would have a blob never end."""
 
 _WAIT = 0.25
 """Seconds before the first new connection; doubled for each that brings nothing."""
@@ -51,7 +54,8 @@ class Blob(io.RawIOBase):
         self._open_at = open_at
         self._size = size
         self._at = 0
-        self._idle = 0  # connections since the last byte came
+        self._idle = 0  # connections in a row that brought little
+        self._brought = 0  # bytes of this one
         self._opened: Opened | None = open_at(0)
         if size < 0:
             self._size = self._opened.length
@@ -76,7 +80,9 @@ class Blob(io.RawIOBase):
                 count = 0
             if count:
                 self._at += count
-                self._idle = 0
+                self._brought += count
+                if self._brought >= _ENOUGH:
+                    self._idle = 0
                 return count
             if self._size < 0 and self._opened is not None:
                 return 0  # nobody said how much there is, and this was the end
@@ -98,6 +104,7 @@ class Blob(io.RawIOBase):
         if self._idle:
             time.sleep(_WAIT * 2 ** (self._idle - 1))
         self._idle += 1
+        self._brought = 0
         try:
             opened = self._open_at(self._at)
         except TargetError as error:

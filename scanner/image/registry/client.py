@@ -1,25 +1,22 @@
 """Reads manifests and blobs from a registry, with the patience that public ones ask for.
 
-Source: OCI distribution-spec v1.1 ("Pull", "Listing Referrers"); Docker's registry token specification. What a
-well-kept library does is left to it: connections, proxies, TLS, retries with back-off and ``Retry-After`` are
-urllib3's by way of requests. Redirects are followed here, since they must not take the Authorization header along.
+Source: OCI distribution-spec v1.1 ("Pull", "Listing Referrers", "Listing Tags"). Redirects are followed here and not by
+requests, since they must not take the Authorization header along.
 """
 
 import json
-import ssl
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import BinaryIO, cast
 from urllib.parse import urljoin, urlsplit
 
-import certifi
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError
 
-from scanner.errors import FormatError, SettingError, TargetError
+from scanner.errors import FormatError, TargetError
 from scanner.image.oci import MAX_DOCUMENT
+from scanner.image.registry import transport
 from scanner.image.registry.blob import Blob, Opened
 from scanner.image.registry.credentials import find_credentials
 from scanner.image.registry.reference import Reference
@@ -35,21 +32,28 @@ MANIFEST_TYPES = (
     "*/*;q=0.1",
 )
 
-TIMEOUT = (20.0, 60.0)
-"""Seconds to wait for a connection, and for the next bytes on it."""
-
-_TRIES = 5
-_BACK_OFF = 0.5
-_LONGEST_WAIT = 60
-"""Seconds; of a back-off, and of what a ``Retry-After`` may ask for."""
-
-_WAITED_FOR = (429, 500, 502, 503, 504)
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_CUT = 3
+"""How often a document is asked for whose connection breaks."""
+
+_MAX_PAGES = 1000
+_NO_REFERRERS = (400, 404, 405, 406, 501)
+"""What registries answer that do not know the referrers API; the specification has them say 404."""
+
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,256}")
 
 
-class MissingError(TargetError):
-    """What a registry does not have."""
+class RefusedError(TargetError):
+    """What a registry did not give.
+
+    Attributes:
+        status: that it answered with.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Registry:
@@ -63,70 +67,14 @@ class Registry:
         """
         self.reference = reference
         self._settings = settings or RegistrySettings()
-        self._local = _is_local(reference.host)
-        self._session = self._new_session()
+        self._session = transport.new_session(reference, self._settings)
         found = find_credentials(reference, self._settings.environment)
         self._tokens = Tokens(self._session, reference, found)
 
     @cached_property
     def _base(self) -> str:
-        return f"{self._scheme()}://{self.reference.host}/v2/{self.reference.repository}/"
-
-    def _scheme(self) -> str:
-        """HTTPS, unless the user says otherwise; on this machine, as for Docker, HTTP where nobody speaks TLS."""
-        if self._settings.plain_http:
-            return "http"
-        if self._local:
-            try:
-                with requests.Session() as session:
-                    session.trust_env = False
-                    session.mount("https://", _Adapter(Retry(0), self._tls()))
-                    session.get(f"https://{self.reference.host}/v2/", timeout=TIMEOUT).close()
-            except requests.exceptions.SSLError as error:
-                return "https" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "http"
-            except requests.RequestException:
-                return "http"
-        return "https"
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = not self._local  # a proxy does not know what this machine calls localhost
-        session.headers["User-Agent"] = "layerleak"
-        session.headers["Accept-Encoding"] = "identity"  # bytes as they are stored, or Range means nothing
-        retry = Retry(
-            total=_TRIES,
-            connect=2,
-            other=0,  # a certificate that is not trusted will not be in a second either
-            redirect=0,
-            status_forcelist=_WAITED_FOR,
-            allowed_methods=None,
-            backoff_factor=_BACK_OFF,
-            backoff_max=_LONGEST_WAIT,
-            backoff_jitter=_BACK_OFF,
-            raise_on_status=False,
-            retry_after_max=_LONGEST_WAIT,
-        )
-        adapter = _Adapter(retry, self._tls())
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
-
-    def _tls(self) -> ssl.SSLContext:
-        """Trusts what the system trusts, what requests brings, and what the user or docker's folder adds."""
-        settings, folder = self._settings, Path("/etc/docker/certs.d") / self.reference.host
-        bundle = settings.environment.get("REQUESTS_CA_BUNDLE")
-        named = [settings.ca_file] if settings.ca_file else []
-        ca_files = [*([Path(bundle)] if bundle else []), *named, *sorted(folder.glob("*.crt"))]
-        pairs = [(path, path.with_suffix(".key")) for path in sorted(folder.glob("*.cert"))]
-        if settings.client_certificate:
-            pairs.append((settings.client_certificate, settings.client_key or settings.client_certificate))
-        context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
-        for path in ca_files:
-            _load(path, partial(context.load_verify_locations, path))
-        for path, key in pairs:
-            _load(path, partial(context.load_cert_chain, path, key))
-        return context
+        scheme = transport.scheme_of(self.reference, self._settings)
+        return f"{scheme}://{self.reference.host}/v2/{self.reference.repository}/"
 
     def close(self) -> None:
         """Ends its connections."""
@@ -141,8 +89,10 @@ class Registry:
         Raises:
             TargetError: it is not there, or the registry does not give it away.
         """
-        with self._get(f"manifests/{version}", {"Accept": ", ".join(MANIFEST_TYPES)}) as response:
-            return _document(response, str(self.reference)), response.headers.get("Content-Type", "")
+        if ":" in version:
+            _check(version)
+        data, response = self._document(f"manifests/{version}", ", ".join(MANIFEST_TYPES))
+        return data, response.headers.get("Content-Type", "")
 
     def blob(self, digest: str, size: int = -1) -> BinaryIO:
         """A blob as a stream, which goes on where it was when the connection breaks.
@@ -155,6 +105,7 @@ class Registry:
             FormatError: the registry does not have it.
         """
         try:
+            _check(digest)
             return cast(BinaryIO, Blob(lambda at: self._open(digest, at), size))
         except TargetError as error:
             raise FormatError(str(error)) from None
@@ -164,24 +115,38 @@ class Registry:
         response = self._get(f"blobs/{digest}", headers, expected=(200, 206))
         whole = response.status_code == 200
         length = response.headers.get("Content-Length", "")
-        return Opened(response.raw, 0 if whole else at, int(length) if length.isdecimal() else -1, response.close)
+        said = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+        start = 0 if whole else int(said[1]) if said else at
+        if start > at:
+            response.close()
+            raise TargetError(
+                f"docker://{self.reference}: asked for the bytes from {at} on, the registry sends from {start} on"
+            )
+        return Opened(response.raw, start, int(length) if length.isdecimal() else -1, response.close)
 
-    def referrers(self, digest: str) -> bytes | None:
-        """The index of what refers to a manifest; None where there is none.
+    def referrers(self, digest: str) -> list[bytes]:
+        """The indexes of what refers to a manifest, one for each page; none where nothing does.
 
         Falls back to the tag that clients keep for registries without the API (distribution-spec, "Referrers Tag
         Schema").
 
         Raises:
-            TargetError: the registry does not give it away.
+            TargetError: the registry does not give them away.
         """
-        for path in (f"referrers/{digest}", f"manifests/{digest.replace(':', '-', 1)}"):
-            try:
-                with self._get(path, {"Accept": MANIFEST_TYPES[0]}) as response:
-                    return _document(response, str(self.reference))
-            except MissingError:
-                continue
-        return None
+        _check(digest)
+        try:
+            pages = list(self._pages(f"referrers/{digest}", MANIFEST_TYPES[0]))
+            if all("json" in response.headers.get("Content-Type", "json") for _, response in pages):
+                return [data for data, _ in pages]
+        except RefusedError as error:
+            if error.status not in _NO_REFERRERS:
+                raise
+        try:
+            return [self.manifest(digest.replace(":", "-", 1))[0]]
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+            return []
 
     def has(self, version: str) -> bool:
         """Whether there is a manifest of this tag or digest; asked in a way that no quota counts.
@@ -191,19 +156,50 @@ class Registry:
         """
         try:
             self._get(f"manifests/{version}", {"Accept": ", ".join(MANIFEST_TYPES)}, method="HEAD").close()
-        except MissingError:
+        except RefusedError as error:
+            if error.status != 404:
+                raise
             return False
         return True
 
     def tags(self) -> Iterator[str]:
-        """The repository's tags, page by page."""
-        path: str | None = "tags/list"
-        while path:
-            with self._get(path) as response:
-                page = json.loads(_document(response, str(self.reference)))
-                path = response.links.get("next", {}).get("url")
+        """The repository's tags, page by page.
+
+        Raises:
+            TargetError: the registry does not give them away.
+        """
+        for data, _ in self._pages("tags/list", "application/json"):
+            try:
+                page = json.loads(data)
+            except (ValueError, RecursionError):
+                raise TargetError(
+                    f"docker://{self.reference}: expected a list of tags in JSON, found other data"
+                ) from None
             names = page.get("tags") if isinstance(page, dict) else None
             yield from (name for name in names or () if isinstance(name, str))
+
+    def _pages(self, path: str, accepted: str) -> Iterator[tuple[bytes, requests.Response]]:
+        """A document, and those that each names as the next."""
+        following = path
+        for _ in range(_MAX_PAGES):
+            data, response = self._document(following, accepted)
+            yield data, response
+            named = response.links.get("next", {}).get("url")
+            if not named:
+                return
+            following = urljoin(response.url, named)
+        raise TargetError(f"docker://{self.reference}: more than {_MAX_PAGES} pages of {path}")
+
+    def _document(self, path: str, accepted: str) -> tuple[bytes, requests.Response]:
+        """A document whole, and the response that it came with; asked for again where the connection breaks."""
+        for left in reversed(range(_CUT)):
+            with self._get(path, {"Accept": accepted}) as response:
+                try:
+                    return _read(response, f"docker://{self.reference}"), response
+                except (requests.RequestException, HTTPError) as error:
+                    if not left:
+                        raise TargetError(f"docker://{self.reference}: {transport.explain(error)}") from None
+        raise AssertionError("unreachable")
 
     def _get(
         self,
@@ -216,25 +212,30 @@ class Registry:
         try:
             response = self._request(method, url, headers or {})
             # Only this registry may ask: an address that it redirects to has no business with the user's login.
-            own = _origin(response.url) == _origin(url)
+            own = _origin(response.url) == _origin(self._base)
             if response.status_code == 401 and own and self._tokens.renew(response):
                 response.close()
                 response = self._request(method, url, headers or {})
-        except (requests.RequestException, ValueError) as error:
-            raise TargetError(f"{self.reference}: {self.reference.host}: {explain(error)}") from None
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise TargetError(f"docker://{self.reference}: {self.reference.host}: {transport.explain(error)}") from None
         if response.status_code not in expected:
             response.close()
-            kind = MissingError if response.status_code == 404 else TargetError
-            raise kind(f"{self.reference}: {_reason(response, path)}")
+            raise RefusedError(f"docker://{self.reference}: {_reason(response, path)}", response.status_code)
         return response
 
     def _request(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         """A request that follows redirects, with the Authorization header for this registry's own address only."""
-        own = _origin(url)
+        own = _origin(self._base)
         for _ in range(_MAX_REDIRECTS + 1):
             authorised = {**headers, **(self._tokens.header if _origin(url) == own else {})}
             response = self._session.request(
-                method, url, headers=authorised, auth=_as_it_is, stream=True, timeout=TIMEOUT, allow_redirects=False
+                method,
+                url,
+                headers=authorised,
+                auth=transport.as_it_is,
+                stream=True,
+                timeout=transport.TIMEOUT,
+                allow_redirects=False,
             )
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
@@ -246,58 +247,26 @@ class Registry:
         raise ValueError(f"redirects more than {_MAX_REDIRECTS} times")
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter with a TLS context of ours, which says whom to trust."""
-
-    def __init__(self, retry: Retry, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(max_retries=retry, pool_maxsize=32)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        pass  # it would have one bundle of certificates overrule the context
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An "authentication" that adds nothing: without one, requests adds what .netrc has for the host."""
-    return request
-
-
-def _document(response: requests.Response, where: str) -> bytes:
+def _read(response: requests.Response, where: str) -> bytes:
     parts: list[bytes] = []
     left = MAX_DOCUMENT
-    try:
-        for part in response.iter_content(1 << 16):
-            parts.append(part)
-            left -= len(part)
-            if left < 0:
-                raise TargetError(f"{where}: a document is larger than {MAX_DOCUMENT} bytes")
-    except requests.RequestException as error:
-        raise TargetError(f"{where}: {explain(error)}") from None
+    for part in response.iter_content(1 << 16):
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise TargetError(f"{where}: a document is larger than {MAX_DOCUMENT} bytes")
     return b"".join(parts)
 
 
-def _load(path: Path, load: Callable[[], None]) -> None:
-    try:
-        load()
-    except OSError as error:
-        raise SettingError(f"{path}: expected certificates in PEM: {error.strerror or error}") from None
+def _check(digest: str) -> None:
+    """Sees to it that what an image says is a digest leads nowhere else when it becomes a part of a URL."""
+    if not _DIGEST.fullmatch(digest):
+        raise TargetError(f"expected a digest, found {digest[:80]!a}")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _is_local(host: str) -> bool:
-    """Whether a registry is on this machine, where Docker too speaks HTTP."""
-    name = urlsplit(f"//{host}").hostname or ""
-    return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def _reason(response: requests.Response, path: str) -> str:
@@ -309,16 +278,3 @@ def _reason(response: requests.Response, path: str) -> str:
         429: "the registry asks for fewer requests, and did so after several waits",
     }
     return known.get(response.status_code, f"{path}: the registry answered {response.status_code}")
-
-
-def explain(error: Exception) -> str:
-    """A failed request in a few words, without the URL, which may hold a signature or a token."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted, or it speaks no TLS"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not answer"
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
-        return "does not answer"
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "cannot be reached, or hung up"
-    return str(error) if type(error) is ValueError else type(error).__name__

@@ -6,6 +6,7 @@ as the docker package speaks it.
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,7 @@ def find_credentials(reference: Reference, environment: Mapping[str, str]) -> Cr
         SettingError: a file is malformed, or a credential helper fails.
     """
     for path in _files(environment):
-        if path.is_file() and (found := _from_file(path, reference)):
+        if os.path.isfile(path) and (found := _from_file(path, reference)):
             return found
     return Credentials()
 
@@ -120,6 +121,8 @@ def _entry(path: Path, config: Any, key: str) -> Credentials | None:
 def _from_helper(path: Path, helper: str, key: str) -> Credentials | None:
     from docker.credentials import CredentialsNotFound, Store, StoreError
 
+    if shutil.which(f"docker-credential-{helper}") is None:
+        raise SettingError(f"{path}: credentials for {key}: docker-credential-{helper} is not installed")
     try:
         told = Store(helper).get(key)  # type: ignore[no-untyped-call]
     except CredentialsNotFound:

@@ -12,14 +12,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from scanner.errors import TargetError
+from scanner.image.registry import transport
 from scanner.image.registry.credentials import Credentials
 from scanner.image.registry.reference import Reference
 
 _PARAMETER = re.compile(r'([A-Za-z_]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _MAX_TOKEN = 1 << 20
-_TIMEOUT = (20.0, 60.0)
 
 
 def challenges(header: str) -> dict[str, dict[str, str]]:
@@ -78,7 +79,9 @@ class Tokens:
     def _token(self, asked: Mapping[str, str], scheme: str) -> str:
         realm = asked.get("realm", "")
         if urlsplit(realm).scheme not in ("https", scheme):
-            raise TargetError(f"{self._reference}: the registry's token service has no HTTPS address: {realm[:200]!a}")
+            raise TargetError(
+                f"docker://{self._reference}: the registry's token service has no HTTPS address: {realm[:200]!a}"
+            )
         parameters = {"scope": asked.get("scope") or f"repository:{self._reference.repository}:pull"}
         if asked.get("service"):
             parameters["service"] = asked["service"]
@@ -90,7 +93,7 @@ class Tokens:
                 "refresh_token": self._credentials.identity_token,
             }
             response = self._session.post(
-                realm, data=form, auth=_nothing, timeout=_TIMEOUT, allow_redirects=False, stream=True
+                realm, data=form, auth=transport.as_it_is, timeout=transport.TIMEOUT, allow_redirects=False, stream=True
             )
         else:
             headers = {"Authorization": self._basic()} if self._credentials.username else {}
@@ -98,8 +101,8 @@ class Tokens:
                 realm,
                 params=parameters,
                 headers=headers,
-                auth=_nothing,
-                timeout=_TIMEOUT,
+                auth=transport.as_it_is,
+                timeout=transport.TIMEOUT,
                 allow_redirects=False,
                 stream=True,
             )
@@ -107,7 +110,7 @@ class Tokens:
             if response.status_code != 200:
                 reason = "refuses this login" if self._credentials else "wants a login"
                 raise TargetError(
-                    f"{self._reference}: the token service {reason} (it answered {response.status_code}); "
+                    f"docker://{self._reference}: the token service {reason} (it answered {response.status_code}); "
                     "`docker login` or `podman login` keeps one"
                 )
             return self._told(response)
@@ -117,13 +120,8 @@ class Tokens:
             data = response.raw.read(_MAX_TOKEN, decode_content=True)
             told: Any = json.loads(data)
             token = told.get("token") or told.get("access_token")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError, HTTPError):
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise TargetError(f"{self._reference}: the token service answered with no token")
+            raise TargetError(f"docker://{self._reference}: the token service answered with no token")
         return token
-
-
-def _nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from adding what .netrc has for the host."""
-    return request

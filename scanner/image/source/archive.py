@@ -37,9 +37,12 @@ class Source(Protocol):
 
     Attributes:
         concurrent: whether a blob may be asked for before the ones handed out were read to their ends.
+        vouched: whether whoever keeps the images promises the bytes of each digest, so that others mean that the right
+            ones went unread; what lies on disk is what it is.
     """
 
     concurrent: bool
+    vouched: bool
 
     @property
     def size(self) -> int:
@@ -122,6 +125,7 @@ class _SeekableSource:
     """Images in a folder or in a plain tar."""
 
     concurrent = True
+    vouched = False
 
     def __init__(self, container: SeekableContainer, images: list[Image], skips: list[Skip]) -> None:
         self._container = container
@@ -163,6 +167,7 @@ class _FilesystemSource:
     """A tar that holds no image: what ``docker export`` writes, or a layer by itself."""
 
     concurrent = False
+    vouched = False
 
     def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
         self._path = path
@@ -209,6 +214,7 @@ class _StreamedSource:
     """An archive that is compressed as a whole."""
 
     concurrent = False
+    vouched = False
     size = 0  # what the layers in it come to is known when they have gone by
 
     def __init__(self, path: Path, file: BinaryIO, kind: str) -> None:
@@ -293,6 +299,7 @@ class _Chosen:
         self._target = target
         self._named = named
         self.concurrent = source.concurrent
+        self.vouched = source.vouched
 
     @property
     def size(self) -> int:

@@ -6,6 +6,8 @@ as a compressed archive does.
 
 import io
 import os
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ _TIMEOUT = 60
 """Seconds to wait for the engine's next bytes; it may take a while to collect a large image."""
 
 _NO_ENGINE = "no engine answers"
+
+_PASSWORD = re.compile(r":[^/@:]*@")
+"""Of an address that holds one."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +119,17 @@ def connect(environment: Mapping[str, str], *, podman: bool = False) -> Engine:
         ssh = host.startswith("ssh://")
         return docker.APIClient(base_url=host, tls=tls, version=version, timeout=_TIMEOUT, use_ssh_client=ssh)
 
+    address = _PASSWORD.sub("@", host)
+    if host.startswith("ssh://") and shutil.which("ssh") is None:
+        raise TargetError(f"{address}: {_NO_ENGINE}: ssh is not installed")
+
     try:
         # Asked for here, since a client that asks by itself leaves its connection open where that fails.
         with closing(client(DEFAULT_DOCKER_API_VERSION)) as first:
             spoken = first.version(api_version=False)["ApiVersion"]
-        return Engine(client(spoken), host)
+        return Engine(client(spoken), address)
     except (DockerException, RequestException, OSError, ValueError, KeyError, TypeError) as error:
-        raise TargetError(f"{host}: {_NO_ENGINE}: {_reason(error)}") from None
+        raise TargetError(f"{address}: {_NO_ENGINE}: {_reason(error)}") from None
 
 
 def _endpoint(environment: Mapping[str, str], *, podman: bool) -> tuple[str, Any]:
@@ -173,13 +182,25 @@ def _told(address: str, name: str) -> Iterator[None]:
         raise TargetError(f"{where}: {address}: {_reason(error)}") from None
 
 
+_REASONS = {
+    "Connection refused": "nobody listens there",
+    "No such file": "nobody listens there",
+    "Not supported URL scheme": "nobody listens there",
+    "Permission denied": "permission denied",
+    "Failed to resolve": "no such host",
+    "Name or service not known": "no such host",
+    "timed out": "does not answer",
+    "RemoteDisconnected": "hung up",
+    "Connection reset": "hung up",
+    "Connection broken": "hung up",
+}
+"""What errors of the libraries below say, and what that means."""
+
+
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "explanation", None) or error)
-    if "Connection refused" in text or "No such file" in text or "Not supported URL scheme" in text:
-        return "nobody listens there"
-    if "Permission denied" in text:
-        return "permission denied"
-    return " ".join(text.split())[:200]
+    told = next((reason for part, reason in _REASONS.items() if part in text), None)
+    return told or _PASSWORD.sub("@", " ".join(text.split()))[:200]
 
 
 class _Chunks(io.RawIOBase):
@@ -216,6 +237,7 @@ class DaemonSource:
     """One image of an engine."""
 
     concurrent = False
+    vouched = False
     size = 0  # what an export comes to is known when it has gone by
 
     def __init__(self, engine: Engine, image: LocalImage, name: str) -> None:

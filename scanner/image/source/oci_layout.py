@@ -4,6 +4,7 @@ Source: OCI image-spec v1.1, image-layout.md, image-index.md and manifest.md; Bu
 docs/dev for what it adds.
 """
 
+import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,11 @@ _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _UNCOMPRESSED = "containerd.io/uncompressed"
 """Annotation of a layer descriptor: its diff_id (containerd)."""
 
+_TITLE = "org.opencontainers.image.title"
+"""Annotation of a layer descriptor of an artifact: the name of the file that it is (image-spec, annotations.md)."""
+
+_SCHEMA_1 = "schema 1, which Docker gave up in 2019 and no registry should still hand out; push the image anew"
+
 _MAX_NESTING = 8
 _MAX_MANIFESTS = 10_000
 
@@ -43,6 +49,7 @@ class _Walk:
     """One reading of a layout: what has been seen, so that indexes which name each other come to an end."""
 
     container: Container
+    vouched: bool = False
     seen: set[str] = field(default_factory=set)
     images: list[Image] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)  # in images, by digest
@@ -53,13 +60,18 @@ class _Walk:
         self.skips.append(Skip(f"{self.container.name}: {where}", reason, size, complete))
 
 
-def images(container: Container, index: Document) -> tuple[list[Image], list[Skip]]:
+def images(container: Container, index: Document, *, vouched: bool = False) -> tuple[list[Image], list[Skip]]:
     """The images that a layout's ``index.json`` leads to, each with its attestations.
+
+    Args:
+        container: of the blobs.
+        index: the ``index.json``.
+        vouched: as `Source` has it.
 
     Returns:
         The images, and what could not be followed.
     """
-    walk = _Walk(container)
+    walk = _Walk(container, vouched)
     _index(walk, index, (), (), 0)
     found = []
     for image in walk.images:
@@ -86,7 +98,7 @@ def _read(walk: _Walk, digest: str, kind: str, subtype: str = "") -> Document | 
             walk.skip(
                 name,
                 f"digest does not match: the {kind}'s bytes are not those its name promises",
-                complete=True,
+                complete=not walk.vouched,
             )
         return parse_document(kind, name, data, subtype)
     except FormatError as error:
@@ -142,10 +154,12 @@ def _descriptor(
     if isinstance(value.get("manifests"), list):
         _index(walk, replace(document, kind="index"), names, parents, depth)
     elif as_map(descriptor.get("annotations")).get(REFERENCE_TYPE) == "attestation-manifest" or _attests(value):
-        _attestation(walk, descriptor, value)
+        _attestation(walk, descriptor, document)
     elif isinstance(value.get("layers"), list):
         walk.positions[digest] = len(walk.images)
         walk.images.append(_image(walk, document, value, names, parents, platform_of(descriptor.get("platform"))))
+    elif "fsLayers" in value:
+        walk.skip(blob_name(digest), f"a manifest of {_SCHEMA_1}")
     else:
         walk.skip(blob_name(digest), "neither an image manifest nor an index, which is what was expected")
 
@@ -158,26 +172,61 @@ def _add_names(walk: _Walk, digest: str, names: tuple[str, ...]) -> None:
 
 
 def _attests(manifest: Mapping[str, Any]) -> bool:
+    """Whether it holds nothing but statements: BuildKit's, and what cosign keeps beside an image."""
     if as_text(manifest.get("artifactType")) == "application/vnd.docker.attestation.manifest.v1+json":
         return True
-    layers = as_list(manifest.get("layers"))
-    return bool(layers) and all(
-        as_text(as_map(raw).get("mediaType")).startswith("application/vnd.in-toto") for raw in layers
-    )
+    types = [as_text(as_map(raw).get("mediaType")) for raw in as_list(manifest.get("layers"))]
+    return bool(types) and all(name.startswith("application/vnd.in-toto") or name in _STATEMENTS for name in types)
 
 
-def _attestation(walk: _Walk, descriptor: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+_STATEMENTS = (
+    "application/vnd.dsse.envelope.v1+json",
+    "application/vnd.dev.cosign.simplesigning.v1+json",
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "application/spdx+json",
+    "application/vnd.cyclonedx+json",
+    "application/vnd.syft+json",
+    "text/spdx+json",
+)
+"""Media types of JSON that is said of an image (cosign, specs/SIGNATURE_SPEC.md and pkg/types; SPDX; CycloneDX)."""
+
+
+def _attestation(walk: _Walk, descriptor: Mapping[str, Any], document: Document) -> None:
+    manifest = as_map(document.value)
     config = as_text(as_map(manifest.get("config")).get("digest"))
     if config and walk.container.size(blob_name(config)) >= 0:
         _read(walk, config, "config")  # an empty object, or an image config without an image; nothing else is expected
     subject = as_text(as_map(descriptor.get("annotations")).get(REFERENCE_DIGEST))
     subject = subject or as_text(as_map(manifest.get("subject")).get("digest"))
+    kept = walk.statements.setdefault(subject, [])
+    if any("annotations" in as_map(part) for part in (manifest, *as_list(manifest.get("layers")))):
+        kept.append(document)
     for raw in as_list(manifest.get("layers")):
         layer = as_map(raw)
         predicate = as_text(as_map(layer.get("annotations")).get(PREDICATE_TYPE))
         statement = _read(walk, as_text(layer.get("digest")), "attestation", predicate)
         if statement is not None:
-            walk.statements.setdefault(subject, []).append(statement)
+            kept.append(_out_of_its_envelope(walk, statement))
+
+
+def _out_of_its_envelope(walk: _Walk, statement: Document) -> Document:
+    """What a DSSE envelope holds, which is base64 there (DSSE, envelope.md); anything else as it is."""
+    value = as_map(statement.value)
+    envelope = as_map(value.get("dsseEnvelope")) or value
+    payload = as_text(envelope.get("payload"))
+    if not payload or "payloadType" not in envelope:
+        return statement
+    try:
+        data = base64.b64decode(payload, validate=True)
+        inner = parse_document("attestation", statement.where, data, statement.subtype)
+    except (ValueError, FormatError):
+        walk.skip(statement.where, "the payload of its envelope is no JSON in base64; it is scanned as it is")
+        return statement
+    predicate = statement.subtype or as_text(as_map(inner.value).get("predicateType"))
+    return replace(inner, digest=statement.digest, subtype=predicate)
 
 
 def _image(
@@ -191,7 +240,11 @@ def _image(
     descriptor = as_map(value.get("config"))
     config_digest, config_type = as_text(descriptor.get("digest")), as_text(descriptor.get("mediaType"))
     before = len(walk.skips)
+    described = as_list(value.get("layers"))
     config = _read(walk, config_digest, "config") if config_digest else None
+    if config_digest and config is None and config_type != CACHE_CONFIG and not config_type.endswith("json"):
+        del walk.skips[before:]  # an artifact's may be anything, and is a file like the rest
+        described = [*described, {**descriptor, "annotations": {_TITLE: "config"}}]
     if config_type == CACHE_CONFIG:
         kind = "build-cache"
     elif config is not None and isinstance(as_map(config.value).get("rootfs"), Mapping):
@@ -203,7 +256,7 @@ def _image(
         references=names,
         digest="sha256:" + manifest.where.rpartition("/")[2] if "sha256" in manifest.where else manifest.digest,
         platform=platform or (platform_of(config.value) if config else ""),
-        layers=_layers(walk, as_list(value.get("layers")), diff_ids(config)),
+        layers=_layers(walk, described, diff_ids(config)),
         config=config,
         documents=(manifest, *parents),
         skips=tuple(walk.skips[before:]),
@@ -220,7 +273,9 @@ def _layers(walk: _Walk, descriptors: list[Any], ids: tuple[str, ...]) -> tuple[
         layer = as_map(raw)
         digest = as_text(layer.get("digest"))
         size = layer.get("size")
-        claimed = as_text(as_map(layer.get("annotations")).get(_UNCOMPRESSED))
+        annotations, media_type = as_map(layer.get("annotations")), as_text(layer.get("mediaType"))
+        claimed = as_text(annotations.get(_UNCOMPRESSED))
+        is_file = bool(media_type) and "tar" not in media_type
         refs.append(
             LayerRef(
                 index=index,
@@ -228,7 +283,8 @@ def _layers(walk: _Walk, descriptors: list[Any], ids: tuple[str, ...]) -> tuple[
                 digest=digest,
                 diff_id=diff_id or claimed,
                 size=size if type(size) is int and 0 <= size < 1 << 63 else walk.container.size(blob_name(digest)),
-                media_type=as_text(layer.get("mediaType")),
+                media_type=media_type,
+                title=(as_text(annotations.get(_TITLE)) or media_type) if is_file else "",
             )
         )
     return tuple(refs)

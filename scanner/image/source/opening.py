@@ -127,12 +127,26 @@ def _named(name: str, places: Places, stack: ExitStack) -> Source:
             places.tell(f"{name}: taken from the engine at {engine.address}")
             return DaemonSource(engine, image, name)
         missing = f"the engine at {engine.address} has no such image"
+    if reason := _rather_a_path(name):
+        raise TargetError(
+            f"{name}: no such file; {missing}; {reason}, so no registry was asked, as docker://{name} does"
+        )
     try:
         source = _registry(name, places, stack)
     except TargetError as error:
         raise TargetError(f"{name}: no such file; {missing}; {error}") from None
     places.tell(f"{name}: taken from the registry, as {reference}")
     return source
+
+
+def _rather_a_path(name: str) -> str:
+    """Why a bare name is more likely a path with a mistake in it than an image that others are to hear of; or empty."""
+    folder, _, last = name.rpartition("/")
+    if folder and os.path.isdir(folder):
+        return f"there is a folder {folder}"
+    if not folder and "." in last.partition(":")[0]:
+        return "no image of Docker Hub's own has a dot in its name"
+    return ""
 
 
 def _chosen(source: Source, target: str, places: Places) -> Source:

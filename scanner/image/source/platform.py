@@ -17,6 +17,7 @@ class OnePlatform:
         self._target = target
         self._platform = platform
         self.concurrent = source.concurrent
+        self.vouched = source.vouched
 
     @property
     def size(self) -> int:
