@@ -97,7 +97,7 @@ def _support(step: Step, workdir: str, path: str, secret: str) -> float:
         if len(arg.value) >= 4 and arg.value in secret and re.search(rf"\$\{{?{re.escape(arg.name)}\b", step.text):
             support += 8
     if step.keyword in ("COPY", "ADD"):
-        support += _copied(_target(step.text), workdir, path)
+        support += _copied(step.text, workdir, path)
     else:
         support += _written(step.text, path)
     return support
@@ -115,21 +115,35 @@ def _written(command: str, path: str) -> float:
     return 2 if f"/{path}" in command else 1.5
 
 
-def _target(text: str) -> str:
+_FILE_SOURCE = re.compile(r"file:[0-9a-f]{64} in ")
+"""What the classic builder and buildah print for a COPY of one file, instead of its name."""
+
+
+def _words(text: str) -> list[str]:
+    """What a COPY takes, and where to."""
     quoted = _QUOTED_LIST.findall(text)
     if text.rstrip().endswith("]") and quoted:
-        return str(quoted[-1])
-    return text.split()[-1] if text.split() else "/"
+        return [str(word) for word in quoted]
+    return [word for word in text.split()[1:] if not word.startswith("--")] or ["/"]
 
 
-def _copied(target: str, workdir: str, path: str) -> float:
-    """How well a COPY to ``target`` explains a file at ``path``; the deeper the directory, the better."""
+def _copied(text: str, workdir: str, path: str) -> float:
+    """How well a COPY explains a file at a path: its very target best, then one of its name, then deep directories."""
+    *sources, target = _words(text)
     full = posixpath.normpath(posixpath.join(workdir, target)).strip("/")
     if full == path:
         return 6
+    if full and not path.startswith(full + "/"):
+        return 0
+    rest = path[len(full) :].strip("/")
+    names = [posixpath.basename(source.rstrip("/")) for source in sources]
+    if rest in names:
+        return 5
     if not full:
         return 1
-    return 3 + min(len(full), 999) / 1000 if path.startswith(full + "/") else 0
+    if _FILE_SOURCE.search(text):
+        return 3 if "/" not in rest else 0
+    return 3 + min(len(full), 999) / 1000
 
 
 _MOVE = re.compile(r"\b(?:cp|mv|ln|install)\s([^;&|\n]{1,4096})")
