@@ -126,6 +126,7 @@ class Finding:
         occurrences: at least one.
         spellings: other bytes that the same secret is written in, where wrapping or escaping differs.
         excerpt: the lines of the Dockerfile through which it entered, or None.
+        advice: what to write instead, sentences and instructions; may hold secrets: print it through a `Redactor`.
     """
 
     signature: Signature
@@ -139,6 +140,7 @@ class Finding:
     occurrences: tuple[Occurrence, ...]
     spellings: tuple[bytes, ...] = field(default=(), repr=False)
     excerpt: Excerpt | None = None
+    advice: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def redacted(self) -> str:

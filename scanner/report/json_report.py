@@ -172,6 +172,7 @@ class _Form:
             "remediation": signature.remediation,
             "introduced_by": self._instruction(finding.introduced_by),
             "excerpt": self._excerpt(finding.excerpt),
+            "advice": self._all(finding.advice),
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 

@@ -124,6 +124,10 @@ def _finding(page: Page, words: Words, finding: Finding, image: ImageReport) -> 
         page.row("opens", Text(" ".join(signature.opens.split())))
     if signature.remediation:
         page.row("what to do", Text(" ".join(signature.remediation.split())))
+    label = "instead"
+    for line in finding.advice:
+        page.row(label, Text(words.say(line)))
+        label = ""
     page.row("fingerprint", Text(finding.fingerprint))
 
 

@@ -101,7 +101,7 @@ class Attribution:
         name, secret = path.decode("utf-8", "replace"), found.hit.secret.decode("utf-8", "replace")
         deed = self._deed(index, name, secret)
         if deed is not None and self._origins is not None:
-            return self._origins.blame(deed, self._origins.of_file(deed, name, secret), secret)
+            return self._origins.blame(deed, self._origins.of_file(deed, name, secret), secret, in_file=True)
         made = self._made(index)
         if made.sure:
             step = made.candidates[0]
@@ -177,7 +177,7 @@ class Attribution:
         if recipe is None or self._origins is None or at is None:
             return Blame(self.step(step))
         deed = Deed(recipe.scope, at, step.index not in recipe.unsure)
-        return self._origins.blame(deed, self._origins.of_value(deed, secret))
+        return self._origins.blame(deed, self._origins.of_value(deed, secret), secret)
 
     def _declared(self, name: str, before: int) -> Blame:
         declared = [step for step in self.steps[:before] if step.keyword == "ARG" and name in step.names]
@@ -208,7 +208,7 @@ class Attribution:
                 names = [known for known, _ in command.pairs]
                 if command.keyword == keyword and (not name or name in names) and trigger in squeeze(command.mentions):
                     deed = Deed(self._recipe.scope, at)
-                    return self._origins.blame(deed, self._origins.of_value(deed, secret))
+                    return self._origins.blame(deed, self._origins.of_value(deed, secret), secret)
         # The history does not have it (it was cut, squashed, or another builder's); the config still does.
         return Blame(Instruction(keyword, f"{keyword} {name}".strip(), None, "guess"))
 

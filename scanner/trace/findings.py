@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from scanner.detect.matcher import Hit
-from scanner.finding import Finding, Instruction, Occurrence, fingerprint
+from scanner.finding import Finding, Occurrence, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
@@ -56,19 +56,19 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
 
 
 class _Place(NamedTuple):
-    """A hit, where it is, why it is public knowledge there, if it is, and who let it in."""
+    """A hit, where it is, why it is public knowledge there, if it is, and who is to blame."""
 
     hit: Hit
     occurrence: Occurrence
     public: str | None
-    entered: Instruction | None
+    blame: Blame
 
 
 def _places(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     yield from _files(scan, attribution)
     for field_hit in scan.fields:
         blame = attribution.field(field_hit)
-        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame.entered)
+        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame)
 
 
 def _field(found: FieldHit, blame: Blame) -> Occurrence:
@@ -109,7 +109,7 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
         index, name, _ = file
         blame = attribution.file(index, found, name)
         occurrence = _file(scan, attribution, index, found, name, known.get(file), blame)
-        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame.entered)
+        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame)
 
 
 _LAST = 1 << 62
@@ -152,7 +152,8 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution) -> Find
     # What is public in one place and not in another is somebody's secret that looks like it, or a leak.
     public = all(place.public for place in places)
     spellings = {hit.secret for hit in hits}
-    entered = min((place.entered for place in places if place.entered), key=attribution.precedence, default=None)
+    known = [(entered, place.blame.advice) for place in places if (entered := place.blame.entered)]
+    entered, advice = min(known, key=lambda item: attribution.precedence(item[0]), default=(None, ()))
     return Finding(
         signature=best.signature,
         secret=best.secret,
@@ -161,11 +162,10 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution) -> Find
         confidence=best.confidence,
         proof=best.proof,
         downgraded=next(place.public for place in places if place.hit is best) if public else None,
-        introduced_by=min(
-            (place.entered for place in places if place.entered), key=attribution.precedence, default=None
-        ),
+        introduced_by=entered,
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted(spellings - {best.secret})),
+        advice=advice,
         excerpt=excerpt(
             attribution.dockerfile, entered, frozenset(secret.decode("utf-8", "replace") for secret in spellings)
         ),

@@ -14,6 +14,7 @@ from scanner.finding import Instruction
 from scanner.image.dockerfile import Command, Scope, Variable
 from scanner.image.dockerfile.words import name_of, references
 from scanner.image.history import CONTENT, BuildArg, Step
+from scanner.trace.advice import advice
 from scanner.trace.blame import Blame
 from scanner.trace.evidence import ENOUGH, Evidence, copied_from, moved_from
 from scanner.trace.recipe import Recipe
@@ -195,17 +196,19 @@ class Origins:
         variable = deed.scope.variable(name, deed.at)
         return _setting(deed.scope, variable, sure=deed.sure) if variable else None
 
-    def blame(self, deed: Deed, origin: Deed, secret: str = "") -> Blame:
+    def blame(self, deed: Deed, origin: Deed, secret: str, *, in_file: bool = False) -> Blame:
         """Says in the words of a report who is to blame.
 
         Args:
             deed: what carried a value to a place.
             origin: what let it in.
-            secret: the value, where it lies in a file.
+            secret: the value.
+            in_file: whether it lies in a file, where a mounted secret does not belong.
         """
         wrote = self._told(deed)
-        mounts = secret_mounts(origin.command.text, secret, origin.command.mentions) if secret else ()
-        return Blame(wrote, None if origin.command is deed.command else self._told(origin), mounts)
+        mounts = secret_mounts(origin.command.text, secret, origin.command.mentions) if in_file else ()
+        source = None if origin.command is deed.command else self._told(origin)
+        return Blame(wrote, source, mounts, advice(origin.scope, origin.at, secret))
 
     def _told(self, deed: Deed) -> Instruction:
         own = deed.scope is self._recipe.scope

@@ -97,6 +97,7 @@ def test_a_finding_has_these_fields() -> None:
         "remediation": "Revoke the key in the console. https://acme.example/rotate",
         "introduced_by": copy,
         "excerpt": None,
+        "advice": [],
         "occurrences": [
             {
                 "kind": "file",
