@@ -157,6 +157,7 @@ class Finding:
         partners: what it belongs to.
         part_of: fingerprints of the secrets that it only names; it counts with one of those, see `ImageReport.counted`.
         excerpt: the lines of the Dockerfile through which it entered, or None.
+        advice: what to write instead, sentences and instructions; may hold secrets: print it through a `Redactor`.
     """
 
     signature: Signature
@@ -172,6 +173,7 @@ class Finding:
     partners: tuple[Partner, ...] = ()
     part_of: tuple[str, ...] = ()
     excerpt: Excerpt | None = None
+    advice: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def sha1(self) -> tuple[str, ...]:

@@ -59,6 +59,35 @@ def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
     assert run(*arguments).returncode == code
 
 
+def test_a_dockerfile_gives_the_lines_and_what_does_not_match_is_a_note() -> None:
+    own = run("scan", "--no-fail", "--dockerfile", "sample_images/deleted/Dockerfile", DELETED, folder=ROOT)
+    other = run("scan", "--no-fail", "--dockerfile", "sample_images/arg/Dockerfile", DELETED, folder=ROOT)
+
+    assert "(sample_images/deleted/Dockerfile:3" in own.stdout
+    assert "> 3 | COPY deploy_key /.ssh/id_ed25519\n" in own.stdout
+    assert "note" not in own.stdout
+    assert "is not what this image was built from" in " ".join(other.stdout.split())
+    assert (own.returncode, other.returncode, own.stderr, other.stderr) == (0, 0, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--dockerfile", "no-such-file"),
+        ("--dockerfile", "CHANGELOG.md"),
+        ("--dockerfile", "."),
+        ("--dockerfile", "sample_images/arg/Dockerfile", "--target", "none"),
+        ("--dockerfile", "sample_images/arg/Dockerfile", "--build-arg", "X"),
+        ("--target", "x"),
+    ],
+)
+def test_a_dockerfile_that_cannot_be_used_is_told_and_exits_2(arguments: tuple[str, ...]) -> None:
+    told = run("scan", *arguments, DELETED, folder=ROOT)
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "Traceback" not in told.stderr
+
+
 def test_an_archive_cut_short_is_read_as_far_as_it_goes_and_exits_4(tmp_path: Path) -> None:
     whole = (SAMPLES / "copy" / "image.tar").read_bytes()
     cut = tmp_path / "cut.tar"

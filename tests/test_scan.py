@@ -15,7 +15,9 @@ import pytest
 from scanner import TargetError, scan_image
 from scanner.detect.ruleset import Ruleset
 from scanner.finding import Finding, ImageReport, Occurrence, Rule
+from scanner.image.dockerfile import parse_dockerfile
 from scanner.scan import Scanner
+from scanner.trace.given import Given
 from scanner.trace.ignore import Ignoring
 from tests.conftest import ROOT, SAMPLES
 from tests.image.archives import Layout, docker_archive, tar_of_files, write_folder, write_tar
@@ -105,6 +107,48 @@ def test_provenance_is_scanned_and_gives_dockerfile_lines(ruleset: Ruleset) -> N
 
     assert blamed == {"ARG": 7, "RUN": 7}
     assert lines == {(8, 8), (10, 12), (13, 13), (14, 14), (15, 15), (16, 16), (17, 19), (20, 20)}
+
+
+def test_every_secret_of_an_image_with_provenance_has_its_lines(ruleset: Ruleset) -> None:
+    (image,) = Scanner(ruleset, b"k").scan(str(ROOT / "tests/data/npm-arg/buildkit-max-v1.tar"))
+    counted = [finding for finding in image.findings if not finding.downgraded]
+    told = [finding.introduced_by for finding in counted]
+
+    assert all(o.instruction and o.instruction.dockerfile for finding in counted for o in finding.occurrences)
+    assert {(i.keyword, i.dockerfile.start_line) for i in told if i and i.dockerfile} == {
+        ("ARG", 8),
+        ("ARG", 14),
+        ("ARG", 16),
+        ("ARG", 20),
+    }
+    assert [layer.instruction and layer.instruction.basis for layer in image.layers] == ["provenance"] * 7
+    assert all(finding.excerpt and finding.advice for finding in counted)
+
+
+CACHED = """\
+FROM scratch AS base
+ADD base.tar /
+FROM base AS builder
+ARG TOKEN
+COPY build.key /src/deploy.key
+COPY main.c /src/
+RUN echo "password ${TOKEN}" > /root/.netrc
+RUN echo "token" > /out/app.yml
+RUN echo "key" > /tmp/key
+RUN rm /tmp/key
+FROM base
+COPY --from=builder /out/ /opt/app/
+COPY --from=builder /root/.netrc /etc/app/netrc
+RUN rm -f /etc/app/netrc
+"""
+
+
+def test_layers_of_a_build_cache_are_tied_to_the_lines_of_a_dockerfile(ruleset: Ruleset) -> None:
+    given = Given(parse_dockerfile(CACHED))
+    (cache,) = Scanner(ruleset, b"k", given=given).scan(str(ROOT / "tests/data/multi-stage/buildkit-cache"))
+    lines = [layer.instruction and layer.instruction.dockerfile for layer in cache.layers]
+
+    assert [at and at.start_line for at in lines] == [12, 9, 10, 6, 7, 5, 14, 13, 2, 8]
 
 
 def test_the_api_takes_a_path_and_gives_a_report() -> None:

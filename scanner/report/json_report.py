@@ -177,6 +177,7 @@ class _Form:
             "part_of": list(finding.part_of),
             "introduced_by": self._instruction(finding.introduced_by),
             "excerpt": self._excerpt(finding.excerpt),
+            "advice": self._all(finding.advice),
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 

@@ -107,15 +107,32 @@ def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | N
     page.line(title, indent=2, hang=4)
     proof = f", {words.say(finding.proof)}" if finding.proof else ""
     page.row("confidence", Text(f"{finding.confidence}{proof}"))
+    _partners(page, words, finding, joined)
+    page.row("leaked by", Text(words.instruction(finding.introduced_by)))
+    if finding.excerpt:
+        _excerpt(page, words, finding.excerpt)
+    _places(page, words, finding)
+    if signature.opens:
+        page.row("opens", Text(" ".join(signature.opens.split())))
+    if signature.remediation:
+        page.row("what to do", Text(" ".join(signature.remediation.split())))
+    label = "instead"
+    for line in finding.advice:
+        page.row(label, Text(words.say(line)))
+        label = ""
+    page.row("fingerprint", Text(finding.fingerprint))
+
+
+def _partners(page: Page, words: Words, finding: Finding, joined: Mapping[str | None, Finding]) -> None:
     label = "belongs to"
     for partner in finding.partners:
         page.row(label, Text(words.partner(partner)))
         label = ""
         if told := _elsewhere(finding, joined.get(partner.fingerprint)):
             page.row("", Text(told), deeper=2)
-    page.row("leaked by", Text(words.instruction(finding.introduced_by)))
-    if finding.excerpt:
-        _excerpt(page, words, finding.excerpt)
+
+
+def _places(page: Page, words: Words, finding: Finding) -> None:
     label = "found in"
     for occurrence in finding.occurrences[:PLACES]:
         page.row(label, Text(words.place(occurrence)))
@@ -130,11 +147,6 @@ def _finding(page: Page, words: Words, finding: Finding, joined: Mapping[str | N
             page.row("", text((persisted, "yellow")), deeper=2)
     if (more := len(finding.occurrences) - PLACES) > 0:
         page.row("", Text(f"and {plural(more, 'more place')}; --format json lists them all"))
-    if signature.opens:
-        page.row("opens", Text(" ".join(signature.opens.split())))
-    if signature.remediation:
-        page.row("what to do", Text(" ".join(signature.remediation.split())))
-    page.row("fingerprint", Text(finding.fingerprint))
 
 
 def _elsewhere(finding: Finding, own: Finding | None) -> str:

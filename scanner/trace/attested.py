@@ -31,9 +31,9 @@ class Attested:
         pointer, secret = found.place.pointer, found.hit.secret.decode("utf-8", "replace")
         provenance = self._statement(found.document)
         if match := _BUILD_ARG.fullmatch(pointer):
-            return self._build_arg(provenance, unescape(match[1]))
+            return self._build_arg(provenance, unescape(match[1]), secret)
         if (match := _DOCKERFILE.fullmatch(pointer)) and found.line:
-            return self._at(provenance, int(match[1]), found.line)
+            return self._at(provenance, int(match[1]), found.line, secret)
         if (match := _STEP.match(pointer)) and int(match[1]) < len(provenance.steps):
             is_env = _STEP_ENV.fullmatch(pointer) is not None
             variable = string_at(found.document.value, pointer).partition("=")[0] if is_env else ""
@@ -48,16 +48,23 @@ class Attested:
             self._statements[document.where] = Provenance(document)
         return self._statements[document.where]
 
-    def _build_arg(self, provenance: Provenance, name: str) -> Blame:
+    def _build_arg(self, provenance: Provenance, name: str, secret: str) -> Blame:
         for dockerfile in provenance.dockerfiles:
             for command in dockerfile.commands if dockerfile else ():
                 if dockerfile and command.keyword == "ARG" and any(known == name for known, _ in command.pairs):
-                    return Blame(told(dockerfile, command, "provenance"))
+                    return self._own(dockerfile, command, secret)
         return Blame(Instruction("ARG", f"ARG {name}", None, "provenance"))
 
-    def _at(self, provenance: Provenance, source: int, line: int) -> Blame:
+    def _at(self, provenance: Provenance, source: int, line: int, secret: str) -> Blame:
         dockerfile, command = self._command(provenance, source, line)
-        return Blame(told(dockerfile, command, "provenance")) if dockerfile and command else Blame()
+        return self._own(dockerfile, command, secret) if dockerfile and command else Blame()
+
+    def _own(self, dockerfile: Dockerfile, command: Command, secret: str) -> Blame:
+        """An instruction in which the value stands, or which let it in by its name."""
+        place = self._recipe.locate(command) if self._recipe and self._recipe.dockerfile is dockerfile else None
+        if self._origins is None or place is None:
+            return Blame(told(dockerfile, command, "provenance"))
+        return self._origins.blame(Deed(*place), Deed(*place), secret)
 
     def _command(self, provenance: Provenance, source: int, line: int) -> tuple[Dockerfile | None, Command | None]:
         known = provenance.dockerfiles
@@ -77,4 +84,4 @@ class Attested:
             return Blame(told(dockerfile, command, "provenance"))
         deed = Deed(*place)
         setting = self._origins.setting(deed, variable) if variable else None
-        return self._origins.blame(deed, self._origins.of_value(setting or deed, secret))
+        return self._origins.blame(deed, self._origins.of_value(setting or deed, secret), secret)

@@ -37,6 +37,7 @@ class Attribution:
         self.steps = parse_history(config.get("history"))
         self._evidence = Evidence(self.steps)
         self.made = map_layers(self.steps, len(image.layers)) if image.kind == "image" else ()
+        self._squashed: dict[int, tuple[tuple[Step, ...], frozenset[int]]] = {}
         self.notes: tuple[Skip, ...] = ()
         self._recipe = self._find_recipe(image, given)
         self._origins = Origins(self._recipe) if self._recipe else None
@@ -100,7 +101,7 @@ class Attribution:
         name, secret = path.decode("utf-8", "replace"), found.hit.secret.decode("utf-8", "replace")
         deed = self._deed(index, name, secret)
         if deed is not None and self._origins is not None:
-            return self._origins.blame(deed, self._origins.of_file(deed, name, secret), secret)
+            return self._origins.blame(deed, self._origins.of_file(deed, name, secret), secret, in_file=True)
         made = self._made(index)
         if made.sure:
             step = made.candidates[0]
@@ -126,10 +127,22 @@ class Attribution:
             at = recipe.entries.get(made.candidates[0].index)
             return None if at is None else Deed(recipe.scope, at, made.candidates[0].index not in recipe.unsure)
         # Squashed: any of the instructions that the layer stands for, also those whose entries were lost.
-        known = {step.index for step in made.candidates}
-        gone = {at for index, at in recipe.entries.items() if index not in known}
-        within = [at for at in range(len(recipe.scope.commands)) if at not in gone]
-        return self._origins.writer(recipe.scope, path, secret, within=within)
+        others, within = self._squashed_into(index, recipe)
+        deed = self._origins.writer(recipe.scope, path, secret, within=within)
+        rival = self._evidence.best(others, path, secret)
+        if deed and rival and self._evidence.support(rival, path, secret) > self._origins.support(deed, path, secret):
+            return None
+        return deed
+
+    def _squashed_into(self, index: int, recipe: Recipe) -> tuple[tuple[Step, ...], frozenset[int]]:
+        """What a layer may stand for: entries without an instruction, and positions of instructions."""
+        if index not in self._squashed:
+            known = {step.index for step in self._made(index).candidates}
+            gone = {at for entry, at in recipe.entries.items() if entry not in known}
+            others = tuple(step for step in self._made(index).candidates if step.index not in recipe.entries)
+            within = frozenset(at for at in range(len(recipe.scope.commands)) if at not in gone)
+            self._squashed[index] = (others, within)
+        return self._squashed[index]
 
     def field(self, found: FieldHit) -> Blame:
         """Who set a field of the config, of its history or of an attestation."""
@@ -164,7 +177,7 @@ class Attribution:
         if recipe is None or self._origins is None or at is None:
             return Blame(self.step(step))
         deed = Deed(recipe.scope, at, step.index not in recipe.unsure)
-        return self._origins.blame(deed, self._origins.of_value(deed, secret))
+        return self._origins.blame(deed, self._origins.of_value(deed, secret), secret)
 
     def _declared(self, name: str, before: int) -> Blame:
         declared = [step for step in self.steps[:before] if step.keyword == "ARG" and name in step.names]
@@ -195,7 +208,7 @@ class Attribution:
                 names = [known for known, _ in command.pairs]
                 if command.keyword == keyword and (not name or name in names) and trigger in squeeze(command.mentions):
                     deed = Deed(self._recipe.scope, at)
-                    return self._origins.blame(deed, self._origins.of_value(deed, secret))
+                    return self._origins.blame(deed, self._origins.of_value(deed, secret), secret)
         # The history does not have it (it was cut, squashed, or another builder's); the config still does.
         return Blame(Instruction(keyword, f"{keyword} {name}".strip(), None, "guess"))
 

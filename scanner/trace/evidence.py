@@ -2,9 +2,11 @@
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scanner.image.history import Step
+
+_Move = tuple[list[str], str]  # sources and target of a cp, mv, ln or install
 
 ENOUGH = 2.0
 """Support below which a step is no explanation of a file: a COPY to the root explains everything."""
@@ -19,6 +21,7 @@ class Evidence:
     def __init__(self, steps: Sequence[Step]) -> None:
         """Takes the whole history, which says in what directory each step ran."""
         self._workdirs: dict[int, str] = {}
+        self._moves: dict[int, tuple[_Move, ...]] = {}
         here = "/"
         for step in steps:
             self._workdirs[step.index] = here
@@ -44,7 +47,9 @@ class Evidence:
 
     def support(self, step: Step, path: str, secret: str) -> float:
         """How much speaks for a step as the one that wrote a file; 0 for nothing."""
-        return _support(step, self._workdirs[step.index], path, secret)
+        if step.index not in self._moves:
+            self._moves[step.index] = tuple(_moves(step.text)) if step.keyword not in ("COPY", "ADD") else ()
+        return _support(step, self._moves[step.index], self._workdirs[step.index], path, secret)
 
     def rivals(self, candidates: Sequence[Step], step: Step, path: str, secret: str) -> int:
         """How many other candidates have as much to speak for them as a step has.
@@ -89,7 +94,7 @@ class Evidence:
         return self._workdirs.get(index, "/")
 
 
-def _support(step: Step, workdir: str, path: str, secret: str) -> float:
+def _support(step: Step, moves: Sequence[_Move], workdir: str, path: str, secret: str) -> float:
     support = 0.0
     if secret and secret in step.text:
         support += 8
@@ -97,42 +102,73 @@ def _support(step: Step, workdir: str, path: str, secret: str) -> float:
         if len(arg.value) >= 4 and arg.value in secret and re.search(rf"\$\{{?{re.escape(arg.name)}\b", step.text):
             support += 8
     if step.keyword in ("COPY", "ADD"):
-        support += _copied(_target(step.text), workdir, path)
+        support += _copied(step.text, workdir, path)
     else:
-        support += _written(step.text, path)
+        support += _written(step.text, moves, workdir, path)
     return support
 
 
-def _written(command: str, path: str) -> float:
+def _written(command: str, moves: Sequence[_Move], workdir: str, path: str) -> float:
     """How well a shell command explains a file: one that it names as a target better than one it only names."""
+    moved = max((_placed(*move, workdir, path) for move in moves), default=0.0)
     if posixpath.basename(path) not in command:
-        return 0  # without a look at the expressions below, which are made anew for each file
+        return moved  # without a look at the expressions below, which are made anew for each file
     named = re.escape(path) + "|" + re.escape(posixpath.basename(path))
     ends = rf"\S*(?:{named})['\"]?\s*(?:$|[;&|])"  # the last operand; those before it are only read
     redirected = rf"(?:>\s*|\btee\s(?:-a\s)?|\s-[oO]\s?)\S*(?:{named})"
     if re.search(rf"{redirected}|\b(?:cp|mv|ln|install)\s[^;&|]*\s{ends}", command):
         return 6 if f"/{path}" in command else 5
-    return 2 if f"/{path}" in command else 1.5
+    return max(moved, 2 if f"/{path}" in command else 1.5)
 
 
-def _target(text: str) -> str:
+_FILE_SOURCE = re.compile(r"file:[0-9a-f]{64} in ")
+"""What the classic builder and buildah print for a COPY of one file, instead of its name."""
+
+
+def _words(text: str) -> list[str]:
+    """What a COPY takes, and where to."""
     quoted = _QUOTED_LIST.findall(text)
     if text.rstrip().endswith("]") and quoted:
-        return str(quoted[-1])
-    return text.split()[-1] if text.split() else "/"
+        return [str(word) for word in quoted]
+    return [word for word in text.split()[1:] if not word.startswith("--")] or ["/"]
 
 
-def _copied(target: str, workdir: str, path: str) -> float:
-    """How well a COPY to ``target`` explains a file at ``path``; the deeper the directory, the better."""
+def _copied(text: str, workdir: str, path: str) -> float:
+    """How well a COPY explains a file at a path: its very target best, then one of its name, then deep directories."""
+    *sources, target = _words(text)
+    placed = _placed(sources, target, workdir, path)
+    if placed >= _BY_NAME or not _FILE_SOURCE.search(text):
+        return placed
+    rest = path[len(posixpath.normpath(posixpath.join(workdir, target)).strip("/")) :].strip("/")
+    return placed if "/" not in rest else 0
+
+
+_BY_NAME = 5
+
+
+def _placed(sources: Sequence[str], target: str, workdir: str, path: str) -> float:
     full = posixpath.normpath(posixpath.join(workdir, target)).strip("/")
     if full == path:
         return 6
-    if not full:
-        return 1
-    return 3 + min(len(full), 999) / 1000 if path.startswith(full + "/") else 0
+    if full and not path.startswith(full + "/"):
+        return 0
+    if path[len(full) :].strip("/") in (posixpath.basename(source.rstrip("/")) for source in sources):
+        return _BY_NAME
+    return 3 + min(len(full), 999) / 1000 if full else 1
 
 
 _MOVE = re.compile(r"\b(?:cp|mv|ln|install)\s([^;&|\n]{1,4096})")
+
+
+def _moves(command: str) -> Iterator[_Move]:
+    """What a shell command copies, moves or links, and where to."""
+    for match in _MOVE.finditer(command):
+        words = [word.strip("\"'") for word in match[1].split() if not word.startswith("-")]
+        if len(words) >= 2:
+            yield words[:-1], words[-1]
+
+
+_CAT = re.compile(r"\bcat\s([^;&|\n<>]{1,4096})>{1,2}\s*([^;&|\s<>]{1,4096})")
 
 
 def moved_from(command: str, workdir: str, path: str) -> list[str]:
@@ -147,10 +183,12 @@ def moved_from(command: str, workdir: str, path: str) -> list[str]:
         Paths without a leading slash, the likeliest first.
     """
     found: list[str] = []
-    for match in _MOVE.finditer(command):
-        words = [word.strip("\"'") for word in match[1].split() if not word.startswith("-")]
-        if len(words) >= 2:
-            found += copied_from([posixpath.join(workdir, word) for word in words[:-1]], words[-1], path, workdir)
+    for sources, target in _moves(command):
+        found += copied_from([posixpath.join(workdir, source) for source in sources], target, path, workdir)
+    for match in _CAT.finditer(command):
+        if posixpath.normpath(posixpath.join(workdir, match[2].strip("\"'"))).strip("/") == path:
+            words = [word.strip("\"'") for word in match[1].split() if not word.startswith("-")]
+            found += [posixpath.normpath(posixpath.join(workdir, word)).strip("/") for word in words]
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from scanner.detect.hit import Hit
-from scanner.finding import Finding, Instruction, Occurrence, Partner, fingerprint
+from scanner.finding import Finding, Occurrence, Partner, fingerprint
 from scanner.hits import Fate, FieldHit, FileHit, ImageScan
 from scanner.image.oci import Skip
 from scanner.trace.attribution import Attribution
@@ -93,19 +93,19 @@ def _order(finding: Finding) -> tuple[bool, int, int, str, str]:
 
 
 class _Place(NamedTuple):
-    """A hit, where it is, why it is public knowledge there, if it is, and who let it in."""
+    """A hit, where it is, why it is public knowledge there, if it is, and who is to blame."""
 
     hit: Hit
     occurrence: Occurrence
     public: str | None
-    entered: Instruction | None
+    blame: Blame
 
 
 def _places(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
     yield from _files(scan, attribution)
     for field_hit in scan.fields:
         blame = attribution.field(field_hit)
-        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame.entered)
+        yield _Place(field_hit.hit, _field(field_hit, blame), field_hit.hit.downgraded, blame)
 
 
 def _field(found: FieldHit, blame: Blame) -> Occurrence:
@@ -147,7 +147,7 @@ def _files(scan: ImageScan, attribution: Attribution) -> Iterator[_Place]:
         index, name, _ = file
         blame = attribution.file(index, found, name)
         occurrence = _file(scan, attribution, index, found, name, known.get(file), blame)
-        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame.entered)
+        yield _Place(found.hit, occurrence, found.hit.downgraded or ownership.reason(found), blame)
 
 
 _LAST = 1 << 62
@@ -208,7 +208,8 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution, pairs: 
     half = best.public or next((hit.public for hit in hits if hit.public), None)
     partners = pairs.of(half) if half else Partners()
     spellings = {hit.secret for hit in hits}
-    entered = min((place.entered for place in places if place.entered), key=attribution.precedence, default=None)
+    known = [(entered, place.blame.advice) for place in places if (entered := place.blame.entered)]
+    entered, advice = min(known, key=lambda item: attribution.precedence(item[0]), default=(None, ()))
     return Finding(
         signature=best.signature,
         secret=best.secret,
@@ -224,6 +225,7 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution, pairs: 
         occurrences=tuple(dict.fromkeys(occurrences)),
         spellings=tuple(sorted(spellings - {best.secret})),
         partners=tuple(_partners(hits)),
+        advice=advice,
         excerpt=excerpt(
             attribution.dockerfile, entered, frozenset(secret.decode("utf-8", "replace") for secret in spellings)
         ),

@@ -6,14 +6,15 @@ step back needs a reason in the Dockerfile; where there is none, the trail ends.
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from scanner.finding import Instruction
 from scanner.image.dockerfile import Command, Scope, Variable
 from scanner.image.dockerfile.words import name_of, references
 from scanner.image.history import CONTENT, BuildArg, Step
+from scanner.trace.advice import advice
 from scanner.trace.blame import Blame
 from scanner.trace.evidence import ENOUGH, Evidence, copied_from, moved_from
 from scanner.trace.recipe import Recipe
@@ -60,7 +61,7 @@ class Origins:
         self._recipe = recipe
         self._known: dict[int, tuple[tuple[Step, ...], Evidence]] = {}
 
-    def writer(self, scope: Scope, path: str, secret: str, *, within: Sequence[int] | None = None) -> Deed | None:
+    def writer(self, scope: Scope, path: str, secret: str, *, within: range | Set[int] | None = None) -> Deed | None:
         """The instruction of a stage that most likely wrote a file.
 
         Args:
@@ -73,12 +74,17 @@ class Origins:
             The instruction; None where nothing speaks for any of them.
         """
         content, evidence = self._steps(scope)
-        wanted = within if within is None or isinstance(within, range) else frozenset(within)
-        able = [step for step in content if wanted is None or step.index in wanted]
+        able = [step for step in content if within is None or step.index in within]
         best = evidence.best(able, path, secret)
         if best is None:
             return None
         return Deed(scope, best.index, sure=False) if evidence.support(best, path, secret) >= ENOUGH else None
+
+    def support(self, deed: Deed, path: str, secret: str) -> float:
+        """How much speaks for an instruction as the one that wrote a file, to be compared with `Evidence.support`."""
+        content, evidence = self._steps(deed.scope)
+        step = next((step for step in content if step.index == deed.at), None)
+        return evidence.support(step, path, secret) if step else 0
 
     def _steps(self, scope: Scope) -> tuple[tuple[Step, ...], Evidence]:
         known = self._known.get(scope.stage.index)
@@ -135,7 +141,7 @@ class Origins:
             return self._found(deed.scope, range(deed.at), sources, secret)
         return None
 
-    def _found(self, scope: Scope, within: Sequence[int], paths: Sequence[str], secret: str) -> tuple[Deed, str] | None:
+    def _found(self, scope: Scope, within: range, paths: Sequence[str], secret: str) -> tuple[Deed, str] | None:
         for path in paths[:_MAX_PATHS]:
             if writer := self.writer(scope, path, secret, within=within):
                 return writer, path
@@ -157,7 +163,8 @@ class Origins:
             if step is None:
                 break
             deed = step
-        return deed
+        # Where the value stands there is no doubt left, however the trail led there.
+        return replace(deed, sure=True) if secret in deed.command.mentions else deed
 
     def _variable(self, deed: Deed, secret: str) -> Deed | None:
         command, scope = deed.command, deed.scope
@@ -189,17 +196,19 @@ class Origins:
         variable = deed.scope.variable(name, deed.at)
         return _setting(deed.scope, variable, sure=deed.sure) if variable else None
 
-    def blame(self, deed: Deed, origin: Deed, secret: str = "") -> Blame:
+    def blame(self, deed: Deed, origin: Deed, secret: str, *, in_file: bool = False) -> Blame:
         """Says in the words of a report who is to blame.
 
         Args:
             deed: what carried a value to a place.
             origin: what let it in.
-            secret: the value, where it lies in a file.
+            secret: the value.
+            in_file: whether it lies in a file, where a mounted secret does not belong.
         """
         wrote = self._told(deed)
-        mounts = secret_mounts(origin.command.text, secret, origin.command.mentions) if secret else ()
-        return Blame(wrote, None if origin.command is deed.command else self._told(origin), mounts)
+        mounts = secret_mounts(origin.command.text, secret, origin.command.mentions) if in_file else ()
+        source = None if origin.command is deed.command else self._told(origin)
+        return Blame(wrote, source, mounts, advice(origin.scope, origin.at, secret))
 
     def _told(self, deed: Deed) -> Instruction:
         own = deed.scope is self._recipe.scope

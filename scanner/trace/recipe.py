@@ -297,4 +297,12 @@ def _base(found: Alignment, steps: Sequence[Step], layers: int) -> int:
     made = [step for step in steps if not step.empty]
     if len(made) != layers or any(at < opening for at in found.missing):
         return -1
-    return sum(1 for step in made if step.index < first)
+    own = first - _fired(steps[:first])
+    return sum(1 for step in made if step.index < own)
+
+
+def _fired(below: Sequence[Step]) -> int:
+    """How many of the last entries below an image's own are what triggers of its base image did in its build."""
+    triggers = [step.text.split()[1:2] for step in below if step.keyword == "ONBUILD"]
+    last = [[step.keyword] for step in below[len(below) - len(triggers) :]]
+    return len(triggers) if triggers and triggers == last else 0

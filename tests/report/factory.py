@@ -189,7 +189,7 @@ def everywhere(text: str) -> ScanReport:
     beside = Partner("client id", text.encode("utf-8", "surrogatepass"), True, text)
     lines = Excerpt(text, 1, (text, text), (2,))
     places = (replace(places[0], secret_mounts=(text,)), *places[1:])
-    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,), excerpt=lines)
+    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,), excerpt=lines, advice=(text, text))
     public = finding(*places, introduced_by=None, downgraded=text, secret=EXAMPLE)
     shown = image(
         leaked,

@@ -103,6 +103,7 @@ def test_a_finding_has_these_fields() -> None:
         "part_of": [],
         "introduced_by": copy,
         "excerpt": None,
+        "advice": [],
         "occurrences": [
             {
                 "kind": "file",

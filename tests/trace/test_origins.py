@@ -110,6 +110,25 @@ def test_a_moved_file_was_let_in_by_what_first_wrote_it_also_without_a_dockerfil
     assert (told.introduced_by.keyword, told.occurrences[0].via) == ("COPY", "RUN")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cp -a /conf/a.txt /conf/b.txt /srv/",
+        "cat /conf/b.txt > /srv/b.txt",
+        "mkdir -p /srv && ln /conf/b.txt /srv/b.txt",
+        "install -m 600 /conf/b.txt /srv/b.txt; rm /conf/b.txt",
+        "cp -r /conf/* /srv/",
+        "cp -r /conf/. /srv",
+    ],
+)
+def test_commands_that_carry_a_file_are_seen_through(command: str) -> None:
+    text = f"FROM scratch AS a\nCOPY dir/ /conf/\nWORKDIR /w\nRUN {command}\nFROM scratch\nCOPY --from=a /srv /srv\n"
+    made = image([entry("COPY /srv /srv # buildkit", comment=BUILDKIT)], 1)
+
+    told = found(made, given(text), layer("srv/b.txt", secret_in="srv/b.txt"))
+    assert blamed(told) == [("COPY", 2, 2, "guess"), ("COPY", 6, 6, "dockerfile")]
+
+
 def test_a_secret_mount_whose_secret_stays_is_named_and_one_that_stays_out_is_not() -> None:
     text = (
         "FROM scratch\n"
