@@ -5,7 +5,8 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from enum import IntEnum
@@ -401,10 +402,10 @@ def _scan_all(
     images: list[ImageReport] = []
     failures: list[tuple[str, str]] = []
     for target in targets:
-        with _progress(target, progress) as told:
+        with _progress(target, progress) as (told, early):
             try:
                 scanner = Scanner(
-                    ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places, given
+                    ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places, given, early
                 )
                 images += scanner.scan(target)
             except LayerleakError as error:
@@ -435,7 +436,7 @@ def _where(error: BaseException) -> str:
 
 
 @contextmanager
-def _progress(target: str, wanted: bool | None) -> "Iterator[Progress]":
+def _progress(target: str, wanted: bool | None) -> "Iterator[tuple[Progress, Callable[[Sequence[str]], None]]]":
     from tqdm import tqdm
 
     from scanner.report.text import safe
@@ -450,7 +451,14 @@ def _progress(target: str, wanted: bool | None) -> "Iterator[Progress]":
                 bar.total = total
             bar.update(read)
 
-        yield told
+        def early(kinds: Sequence[str]) -> None:
+            if kinds and not bar.disable:
+                counted = ", ".join(
+                    f"{count} x {kind}" if count > 1 else kind for kind, count in Counter(kinds).items()
+                )
+                bar.write(safe(f"{name}: in its documents already: {counted}"), file=sys.stderr)
+
+        yield told, early
 
 
 def _write(output: Path | None, targets: tuple[str, ...], writing: Callable[[TextIO], None]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
@@ -38,6 +38,10 @@ def _quiet(_read: int, _total: int) -> None:
     pass
 
 
+def _wait(_names: Sequence[str]) -> None:
+    pass
+
+
 def default_jobs() -> int:
     """Threads to use unless told otherwise: as many as this process may run at once."""
     if hasattr(os, "sched_getaffinity"):  # where a container or taskset leaves fewer cores than there are
@@ -59,6 +63,8 @@ class Scanner:
         ignoring: which findings do not count.
         places: where images may be, and for which platform they are wanted.
         given: the Dockerfile that the images were built from, where the user has it.
+        early: is told what documents hold, before any layer is read: a name for each secret, in their order. Not of
+            what goes by once, whose documents may come last.
     """
 
     ruleset: Ruleset
@@ -70,6 +76,7 @@ class Scanner:
     ignoring: Ignoring = field(default_factory=Ignoring)
     places: Places = field(default_factory=Places)
     given: Given | None = None
+    early: Callable[[Sequence[str]], None] = _wait
 
     def scan(self, target: str) -> tuple[ImageReport, ...]:
         """Scans every image of a target.
@@ -80,20 +87,22 @@ class Scanner:
         Raises:
             TargetError: the target cannot be read, or holds no image.
         """
+        matcher = Matcher(self.ruleset, self.profile)
+        known: dict[Document, tuple[FieldHit, ...]] = {}
         with open_source(target, self.places) as source:
+            if source.concurrent:
+                self._documents(source.images()[0], matcher, known)
+                self.early(_names(known.values()))
             pipeline = Pipeline(
                 self.ruleset, self.jobs, self.progress, self.profile, check_diff_ids=self.check_diff_ids
             )
             scans = pipeline.run(source)
             images, skips = source.images()
-            matcher = Matcher(self.ruleset, self.profile)
             again = look_again(source, read_cut_files(source, scans, matcher), matcher, self.profile)
             scans = complete(source, again)
-        known: dict[Document, tuple[FieldHit, ...]] = {}
+        self._documents(images, matcher, known)
         with self.profile.stage("trace") if self.profile else nullcontext():
-            reports = [
-                self._image(target, image, scans, skips, matcher, known, vouched=source.vouched) for image in images
-            ]
+            reports = [self._image(target, image, scans, skips, known, vouched=source.vouched) for image in images]
         # Blobs that nobody names are of no interest to anybody, unless there is something in them.
         told = tuple(
             self.ignoring.apply(report)
@@ -104,24 +113,26 @@ class Scanner:
             raise TargetError(f"{target}: holds no image: " + ("; ".join(s.reason for s in skips) or "nothing to read"))
         return told
 
+    def _documents(
+        self, images: Iterable[Image], matcher: Matcher, known: dict[Document, tuple[FieldHit, ...]]
+    ) -> None:
+        """Fills in the hits of documents; an index belongs to every image it names, and is matched once."""
+        for document in (document for image in images for document in _documents(image)):
+            if document not in known:
+                known[document] = tuple(_field_hits(document, matcher, self.ruleset))
+
     def _image(
         self,
         target: str,
         image: Image,
         scans: Mapping[str, LayerScan],
         skips: list[Skip],
-        matcher: Matcher,
-        known: dict[Document, tuple[FieldHit, ...]],
+        known: Mapping[Document, tuple[FieldHit, ...]],
         *,
         vouched: bool,
     ) -> ImageReport:
         layers = tuple(scans.get(ref.blob) for ref in image.layers)
-        documents = (image.config, *image.documents) if image.config else image.documents
-        # An index belongs to every image it names, and is laid out and matched once.
-        for document in documents:
-            if document not in known:
-                known[document] = tuple(_field_hits(document, matcher, self.ruleset))
-        fields = tuple(hit for document in documents for hit in known[document])
+        fields = tuple(hit for document in _documents(image) for hit in known[document])
         scan = ImageScan(target, image, layers, fields)
         attribution = Attribution(image, self.given)
         skipped = (
@@ -150,6 +161,18 @@ class Scanner:
                 skipped=tuple(dict.fromkeys(skipped)),
             ),
         )
+
+
+def _documents(image: Image) -> tuple[Document, ...]:
+    return (image.config, *image.documents) if image.config else image.documents
+
+
+def _names(fields: Iterable[tuple[FieldHit, ...]]) -> list[str]:
+    """What kinds of secrets there are, one for each value."""
+    kinds = {
+        found.hit.canonical: found.hit.signature.name for hits in fields for found in hits if not found.hit.downgraded
+    }
+    return list(kinds.values())
 
 
 def _field_hits(document: Document, matcher: Matcher, ruleset: Ruleset) -> Iterator[FieldHit]:

@@ -304,3 +304,23 @@ def test_a_secret_known_by_a_word_near_it_is_found_once_wherever_blocks_end(tmp_
 
     assert sorted(finding.secret for finding in image.findings) == sorted(tokens)
     assert {len(finding.occurrences) for finding in image.findings} == {1}
+
+
+def test_what_documents_hold_is_told_before_any_layer_is_read(ruleset: Ruleset) -> None:
+    told: list[object] = []
+    scanner = Scanner(
+        ruleset,
+        b"key",
+        progress=lambda read, _: told.append(read),
+        jobs=2,
+        early=lambda names: told.append(list(names)),
+    )
+    scanner.scan(str(ROOT / "tests" / "data" / "npm-arg" / "buildkit-max-v1.tar"))
+
+    assert told[0] == [
+        "npm access token",
+        "GitHub personal access token (classic)",
+        "password assigned by name",
+        "Sentry organization token",
+    ]
+    assert len(told) > 1
