@@ -385,7 +385,8 @@ def _scan_all(
     """Scans each target; one that fails is told at once and never stops the others."""
     from scanner.finding import ImageReport, ScanReport
     from scanner.key import fingerprint_key
-    from scanner.scan import Scanner, default_jobs, secrets_given
+    from scanner.scan import Reading, Scanner, default_jobs, secrets_given
+    from scanner.trace.sibling import Sibling
 
     places = replace(places, tell=_complain)
     # Threads hand the interpreter over for every match; at the default of 5 ms they would mostly wait for that.
@@ -399,32 +400,47 @@ def _scan_all(
     if key is None:
         _complain("there is no place to keep a key, so the fingerprints of this report match no other report's")
         key = secrets.token_bytes(32)
-    images: list[ImageReport] = []
+    scanner = Scanner(ruleset, key, jobs=jobs or default_jobs(), profile=profile, check_diff_ids=check_diff_ids)
+    scanner = replace(scanner, ignoring=ignoring, places=places, given=given)
+    images: dict[int, tuple[ImageReport, ...]] = {}
+    caches: dict[int, Reading] = {}
+    builds: list[Sibling] = []
     failures: list[tuple[str, str]] = []
-    for target in targets:
-        with _progress(target, progress) as (told, early):
-            try:
-                scanner = Scanner(
-                    ruleset, key, told, jobs or default_jobs(), profile, check_diff_ids, ignoring, places, given, early
-                )
-                images += scanner.scan(target)
-            except LayerleakError as error:
-                failures.append((target, str(error).removeprefix(f"{target}: ")))
-            except Exception as error:
-                # A bug, on input nobody thought of: the other targets' findings must not be lost to it, and its
-                # message may quote the image, so only its kind and place are told.
-                failures.append((target, f"internal error, please report it: {_where(error)}"))
+    for number, target in enumerate(targets):
+        with _progress(target, progress) as (told, early), _failing(target, failures):
+            reading = replace(scanner, progress=told, early=early).read(target)
+            if len(targets) > 1:
+                builds += reading.builds
+            if reading.has_cache:
+                caches[number] = reading  # until all images are known that may tell of its build
+            else:
+                images[number] = scanner.report(reading)
+    for number, reading in caches.items():
+        with _failing(reading.target, failures):
+            images[number] = scanner.report(reading, builds)
     for target, reason in failures:
         _complain(f"{target}: {reason}")
     return ScanReport(
         __version__,
         ruleset.digest,
-        tuple(images),
+        tuple(image for number in sorted(images) for image in images[number]),
         tuple(failures),
         ignoring.rules,
         ignoring.known,
         secrets_given(ruleset, given),
     )
+
+
+@contextmanager
+def _failing(target: str, failures: list[tuple[str, str]]) -> Iterator[None]:
+    """Notes what goes wrong with one target, so that the findings of others are not lost to it."""
+    try:
+        yield
+    except LayerleakError as error:
+        failures.append((target, str(error).removeprefix(f"{target}: ")))
+    except Exception as error:
+        # A bug, on input nobody thought of; its message may quote the image, so only its kind and place are told.
+        failures.append((target, f"internal error, please report it: {_where(error)}"))
 
 
 def _where(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from scanner.contents import complete
@@ -32,6 +33,7 @@ from scanner.trace.given import Given
 from scanner.trace.ignore import Ignoring
 from scanner.trace.ignore_file import load_rules
 from scanner.trace.keypairs import unread
+from scanner.trace.sibling import Sibling, siblings
 
 
 def _quiet(_read: int, _total: int) -> None:
@@ -87,6 +89,17 @@ class Scanner:
         Raises:
             TargetError: the target cannot be read, or holds no image.
         """
+        return self.report(self.read(target))
+
+    def read(self, target: str) -> "Reading":
+        """Reads a target without saying what it means, for which other targets may be needed.
+
+        Args:
+            target: as `open_source` has it.
+
+        Raises:
+            TargetError: the target cannot be read.
+        """
         matcher = Matcher(self.ruleset, self.profile)
         known: dict[Document, tuple[FieldHit, ...]] = {}
         with open_source(target, self.places) as source:
@@ -101,8 +114,22 @@ class Scanner:
             again = look_again(source, read_cut_files(source, scans, matcher), matcher, self.profile)
             scans = complete(source, again)
         self._documents(images, matcher, known)
+        return Reading(target, tuple(images), scans, tuple(skips), known, source.vouched)
+
+    def report(self, reading: "Reading", known_builds: Sequence[Sibling] = ()) -> tuple[ImageReport, ...]:
+        """Says what was found in a target.
+
+        Args:
+            reading: the target.
+            known_builds: of other targets; a build cache in this one may be of one of them.
+
+        Raises:
+            TargetError: the target holds no image.
+        """
+        target, skips = reading.target, reading.skips
+        builds = (*reading.builds, *known_builds) if reading.has_cache else ()
         with self.profile.stage("trace") if self.profile else nullcontext():
-            reports = [self._image(target, image, scans, skips, known, vouched=source.vouched) for image in images]
+            reports = [self._image(reading, image, builds) for image in reading.images]
         # Blobs that nobody names are of no interest to anybody, unless there is something in them.
         told = tuple(
             self.ignoring.apply(report)
@@ -123,29 +150,26 @@ class Scanner:
 
     def _image(
         self,
-        target: str,
+        reading: "Reading",
         image: Image,
-        scans: Mapping[str, LayerScan],
-        skips: list[Skip],
-        known: Mapping[Document, tuple[FieldHit, ...]],
-        *,
-        vouched: bool,
+        builds: Sequence[Sibling],
     ) -> ImageReport:
+        scans = reading.scans
         layers = tuple(scans.get(ref.blob) for ref in image.layers)
-        fields = tuple(hit for document in _documents(image) for hit in known[document])
-        scan = ImageScan(target, image, layers, fields)
-        attribution = Attribution(image, self.given)
+        fields = tuple(hit for document in _documents(image) for hit in reading.fields[document])
+        scan = ImageScan(reading.target, image, layers, fields)
+        attribution = Attribution(image, self.given, builds)
         skipped = (
-            *skips,
+            *reading.skips,
             *image.skips,
             *attribution.notes,
             *untold_links(scan),
             *unread(scan),
-            *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob), vouched=vouched)),
+            *(skip for ref in image.layers for skip in _problems(ref, scans.get(ref.blob), vouched=reading.vouched)),
         )
         read = [layer for layer in layers if layer is not None]
         return ImageReport(
-            target=target,
+            target=reading.target,
             kind=image.kind,
             references=image.references,
             digest=image.digest,
@@ -161,6 +185,37 @@ class Scanner:
                 skipped=tuple(dict.fromkeys(skipped)),
             ),
         )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A target that was read.
+
+    Attributes:
+        target: what the user named.
+        images: that it holds.
+        scans: of its layers, by their blobs.
+        skips: what of the target was not read.
+        fields: hits in its documents.
+        vouched: whether whoever gave the blobs promises that they are their digests'.
+    """
+
+    target: str
+    images: tuple[Image, ...]
+    scans: Mapping[str, LayerScan]
+    skips: tuple[Skip, ...]
+    fields: Mapping[Document, tuple[FieldHit, ...]]
+    vouched: bool
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether it holds a build cache, of which the images of other targets may say what made its layers."""
+        return any(image.kind == "build-cache" for image in self.images)
+
+    @cached_property
+    def builds(self) -> tuple[Sibling, ...]:
+        """The builds that its images tell of."""
+        return tuple(sibling for image in self.images for sibling in siblings(image))
 
 
 def _documents(image: Image) -> tuple[Document, ...]:

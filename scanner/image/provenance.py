@@ -172,6 +172,18 @@ class Provenance:
                 made[at] = step
         return tuple(made)
 
+    @cached_property
+    def made(self) -> Mapping[tuple[str, ...], BuildStep]:
+        """Of a chain of layers, as digests from the lowest up, the step that put the last of them there.
+
+        Also of stages that are in no image, so that a build cache can be read by it.
+        """
+        found: dict[tuple[str, ...], BuildStep] = {}
+        for step in self.steps:
+            if chain := self._chains.get(step.id):
+                found.setdefault(chain, step)
+        return found
+
     def _results(self) -> Iterator[BuildStep]:
         """The step whose result the image is, then what it changed, down to the base."""
         read = {name for step in self.steps for name in step.inputs}

@@ -4,6 +4,7 @@ Computed once an image; everything else only prints it.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from scanner.finding import Instruction
@@ -19,6 +20,7 @@ from scanner.trace.evidence import Evidence
 from scanner.trace.given import Given
 from scanner.trace.origins import Deed, Origins, secret_mounts
 from scanner.trace.recipe import Recipe, from_dockerfile, from_provenance
+from scanner.trace.sibling import Sibling, from_sibling
 
 _HISTORY = re.compile(r"/history/(\d{1,9})/")
 
@@ -26,12 +28,13 @@ _HISTORY = re.compile(r"/history/(\d{1,9})/")
 class Attribution:
     """Answers for one image. Built once, asked for every hit."""
 
-    def __init__(self, image: Image, given: Given | None = None) -> None:
+    def __init__(self, image: Image, given: Given | None = None, known: Sequence[Sibling] = ()) -> None:
         """Takes what there is to know.
 
         Args:
             image: whose history and attestations say what there is to say.
             given: a Dockerfile that the user says the image was built from.
+            known: builds that a build cache may be of.
         """
         config = as_map(image.config.value) if image.config else {}
         self.steps = parse_history(config.get("history"))
@@ -39,12 +42,13 @@ class Attribution:
         self.made = map_layers(self.steps, len(image.layers)) if image.kind == "image" else ()
         self._squashed: dict[int, tuple[tuple[Step, ...], frozenset[int]]] = {}
         self.notes: tuple[Skip, ...] = ()
-        self._recipe = self._find_recipe(image, given)
+        self._recipe = self._find_recipe(image, given, known)
         self._origins = Origins(self._recipe) if self._recipe else None
         self._attested = Attested(self._recipe, self._origins)
 
-    def _find_recipe(self, image: Image, given: Given | None) -> Recipe | None:
-        proven = from_provenance(image, self.steps)
+    def _find_recipe(self, image: Image, given: Given | None, known: Sequence[Sibling]) -> Recipe | None:
+        is_cache = image.kind == "build-cache"
+        proven = from_sibling(image, known) if is_cache else from_provenance(image, self.steps)
         if given is None or image.kind not in ("image", "build-cache"):
             return proven
         if proven is not None:
