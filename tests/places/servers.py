@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import datetime
+import hashlib
 import ipaddress
 import json
 import os
@@ -131,6 +132,43 @@ def docker_engine(folder: Path) -> Iterator[str]:
     command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "-p", f"{folder}/pid"]
     with running(command, folder / "log", lambda: answers(address)):
         yield address
+
+
+@dataclass(frozen=True)
+class Behind:
+    """An engine that speaks TLS, and asks for a certificate.
+
+    Attributes:
+        address: where.
+        socket: where it listens without.
+        ca: what to trust.
+        certificate: to show.
+        key: of that.
+    """
+
+    address: str
+    socket: str
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@contextlib.contextmanager
+def docker_engine_behind_tls(folder: Path) -> Iterator[Behind]:
+    """As `docker_engine`, with a second address."""
+    need("dockerd", root=True)
+    port, socket_ = free_port(), f"unix://{folder}/docker.sock"
+    files = make_certificates(folder)
+    command = ["dockerd", "--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "-H", socket_]
+    command += ["-H", f"tcp://127.0.0.1:{port}", "--tlsverify", f"--tlscacert={files[0]}", f"--tlscert={files[1]}"]
+    command += [f"--tlskey={files[2]}", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+    with running([*command, "-p", f"{folder}/pid"], folder / "log", lambda: answers(socket_)):
+        yield Behind(f"tcp://127.0.0.1:{port}", socket_, *files)
+
+
+def name_of(context: str) -> str:
+    """The folder that docker keeps a context in."""
+    return hashlib.sha256(context.encode()).hexdigest()
 
 
 @contextlib.contextmanager

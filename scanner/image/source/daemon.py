@@ -117,7 +117,10 @@ def connect(environment: Mapping[str, str], *, podman: bool = False) -> Engine:
 
     def client(version: str) -> Any:
         ssh = host.startswith("ssh://")
-        return docker.APIClient(base_url=host, tls=tls, version=version, timeout=_TIMEOUT, use_ssh_client=ssh)
+        made = docker.APIClient(base_url=host, tls=tls, version=version, timeout=_TIMEOUT, use_ssh_client=ssh)
+        # A bundle that the environment names for the web would be trusted in place of the engine's own authority.
+        made.trust_env = not tls
+        return made
 
     address = _PASSWORD.sub("@", host)
     if host.startswith("ssh://") and shutil.which("ssh") is None:
