@@ -140,6 +140,24 @@ class Partner:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that happened to a secret in files.
+
+    Attributes:
+        kind: ``introduced``, ``copied``, ``changed`` (written anew with the secret in it, as by chmod or chown),
+            ``deleted``, ``overwritten`` or ``hidden``.
+        layer: index of the layer.
+        path: of the file, with nested members.
+        instruction: what did it, or None.
+    """
+
+    kind: str
+    layer: int
+    path: str
+    instruction: Instruction | None
+
+
+@dataclass(frozen=True)
 class Finding:
     """One secret value, with every place it is in.
 
@@ -158,6 +176,7 @@ class Finding:
         part_of: fingerprints of the secrets that it only names; it counts with one of those, see `ImageReport.counted`.
         excerpt: the lines of the Dockerfile through which it entered, or None.
         advice: what to write instead, sentences and instructions; may hold secrets: print it through a `Redactor`.
+        life: what happened to it in the files of the image, in order.
     """
 
     signature: Signature
@@ -174,6 +193,7 @@ class Finding:
     part_of: tuple[str, ...] = ()
     excerpt: Excerpt | None = None
     advice: tuple[str, ...] = field(default=(), repr=False)
+    life: tuple[Event, ...] = ()
 
     @property
     def sha1(self) -> tuple[str, ...]:

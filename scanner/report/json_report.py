@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
+    Event,
     Excerpt,
     Finding,
     Ignored,
@@ -160,6 +161,14 @@ class _Form:
             "marked": list(excerpt.marked),
         }
 
+    def _event(self, event: Event) -> dict[str, Any]:
+        return {
+            "kind": event.kind,
+            "layer": event.layer,
+            "path": self.hide(event.path),
+            "instruction": self._instruction(event.instruction),
+        }
+
     def _finding(self, finding: Finding) -> dict[str, Any]:
         signature = finding.signature
         shown = {"sha256": hashlib.sha256(finding.secret).hexdigest(), "secret": secret_text(finding.secret)}
@@ -178,6 +187,7 @@ class _Form:
             "introduced_by": self._instruction(finding.introduced_by),
             "excerpt": self._excerpt(finding.excerpt),
             "advice": self._all(finding.advice),
+            "life": [self._event(event) for event in finding.life],
             "occurrences": [self._occurrence(occurrence) for occurrence in finding.occurrences],
         }
 

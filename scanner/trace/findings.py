@@ -14,6 +14,7 @@ from scanner.trace.attribution import Attribution
 from scanner.trace.blame import Blame
 from scanner.trace.excerpt import excerpt
 from scanner.trace.keypairs import KeyPairs, Partners
+from scanner.trace.life import life
 from scanner.trace.lifecycle import File, fates
 from scanner.trace.ownership import Ownership
 
@@ -229,6 +230,7 @@ def _finding(places: list[_Place], key: bytes, attribution: Attribution, pairs: 
         excerpt=excerpt(
             attribution.dockerfile, entered, frozenset(secret.decode("utf-8", "replace") for secret in spellings)
         ),
+        life=life(occurrences, entered),
     )
 
 

@@ -11,6 +11,7 @@ from scanner.detect.unpack.git_history import Commit
 from scanner.finding import (
     Coverage,
     DockerfileLines,
+    Event,
     Excerpt,
     Finding,
     HistoryLine,
@@ -188,8 +189,17 @@ def everywhere(text: str) -> ScanReport:
     )
     beside = Partner("client id", text.encode("utf-8", "surrogatepass"), True, text)
     lines = Excerpt(text, 1, (text, text), (2,))
+    life = (Event("changed", 1, text, told),)
     places = (replace(places[0], secret_mounts=(text,)), *places[1:])
-    leaked = finding(*places, introduced_by=told, proof=text, partners=(beside,), excerpt=lines, advice=(text, text))
+    leaked = finding(
+        *places,
+        introduced_by=told,
+        proof=text,
+        partners=(beside,),
+        excerpt=lines,
+        advice=(text, text),
+        life=life,
+    )
     public = finding(*places, introduced_by=None, downgraded=text, secret=EXAMPLE)
     shown = image(
         leaked,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from scanner.detect.unpack.git_history import Commit
-from scanner.finding import Excerpt, Partner, redact
+from scanner.finding import Event, Excerpt, Partner, redact
 from scanner.report.json_report import to_json
 
 from .factory import (
@@ -104,6 +104,7 @@ def test_a_finding_has_these_fields() -> None:
         "introduced_by": copy,
         "excerpt": None,
         "advice": [],
+        "life": [],
         "occurrences": [
             {
                 "kind": "file",
@@ -126,6 +127,16 @@ def test_a_finding_has_these_fields() -> None:
             }
         ],
     }
+
+
+def test_the_life_of_a_secret_is_told_in_order() -> None:
+    events = (Event("introduced", 1, KEY, None), Event("deleted", 2, "a", None))
+    told = to_json(report(image(finding(life=events))), show_secrets=False)["images"][0]["findings"][0]["life"]
+
+    assert told == [
+        {"kind": "introduced", "layer": 1, "path": finding().redacted, "instruction": None},
+        {"kind": "deleted", "layer": 2, "path": "a", "instruction": None},
+    ]
 
 
 def test_an_excerpt_is_told_with_its_secrets_hidden() -> None:
