@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from scanner.hits import LayerScan
-from scanner.image.layer import Layer
 from scanner.image.packages import Content, owned
+from scanner.image.rereading import pieces
 from scanner.image.source import Source
 
 
@@ -58,14 +58,10 @@ def _contents(stream: BinaryIO, wanted: Mapping[int, set[str]]) -> dict[int, Con
         ordinal: {name: hashlib.new(name, usedforsecurity=False) for name in names} for ordinal, names in wanted.items()
     }
     found: dict[int, Content] = {}
-    for block in Layer(stream, 0, 0, with_diff_id=False).blocks():
-        for span in block.spans:
-            member = span.member
-            for made in hashes.get(member.ordinal, {}).values():
-                made.update(memoryview(block.data)[max(span.start, block.fresh) : span.end])
-            if member.ordinal in hashes and block.offset + span.end == member.offset + member.size:
-                digests = {name: made.hexdigest() for name, made in hashes[member.ordinal].items()}
-                found[member.ordinal] = Content(digests)
-        if len(found) == len(wanted):
-            break
+    for piece in pieces(stream, wanted.keys()):
+        made = hashes[piece.member.ordinal]
+        for each in made.values():
+            each.update(piece.data)
+        if piece.last:
+            found[piece.member.ordinal] = Content({name: each.hexdigest() for name, each in made.items()})
     return found

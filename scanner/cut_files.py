@@ -3,16 +3,19 @@
 They are few: most are small enough to lie in one block.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import BinaryIO
+from itertools import groupby
+from operator import attrgetter
 
+from scanner.codec.text import is_text
 from scanner.detect.hit import resolved
 from scanner.detect.matcher import Matcher, Whole
 from scanner.detect.parsers import MAX_FILE
 from scanner.hits import CutFile, FileHit, LayerScan
-from scanner.image.layer import Layer, Problem, is_text
+from scanner.image.layer import Problem
 from scanner.image.packages import Content
+from scanner.image.rereading import pieces
 from scanner.image.source import Source
 
 
@@ -34,31 +37,17 @@ def _read(source: Source, name: str, scan: LayerScan, matcher: Matcher) -> Layer
     hits = list(scan.hits)
     if stream is not None:
         with stream:
-            for ordinal, data in _contents(stream, wanted):
-                hits = _with(hits, wanted.pop(ordinal), data, matcher)
+            for member, group in groupby(pieces(stream, frozenset(wanted)), key=attrgetter("member")):
+                parts = list(group)
+                if parts[-1].last:
+                    data = b"".join(part.data for part in parts)
+                    hits = _with(hits, wanted.pop(member.ordinal), data, matcher)
     problems += [_told(file, "could not be read again as a whole") for file in wanted.values()]
     return replace(scan, hits=tuple(hits), problems=(*scan.problems, *problems), cut=())
 
 
 def _told(file: CutFile, reason: str) -> Problem:
     return Problem(f"{file.path}: {reason}, so that it was scanned as text and not parsed", complete=True)
-
-
-def _contents(stream: BinaryIO, wanted: Mapping[int, CutFile]) -> Iterator[tuple[int, bytes]]:
-    """Members by their ordinals, one after the other."""
-    left = set(wanted)
-    pieces: list[bytes] = []
-    for block in Layer(stream, 0, 0, with_diff_id=False).blocks() if left else ():
-        for span in block.spans:
-            if span.member.ordinal not in left:
-                continue
-            pieces.append(bytes(memoryview(block.data)[max(span.start, block.fresh) : span.end]))
-            if block.offset + span.end == span.member.offset + span.member.size:
-                left.discard(span.member.ordinal)
-                yield span.member.ordinal, b"".join(pieces)
-                pieces = []
-        if not left:
-            return
 
 
 def _with(hits: list[FileHit], file: CutFile, data: bytes, matcher: Matcher) -> list[FileHit]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from time import perf_counter
 
 from scanner.codec.tar import Member
@@ -16,8 +16,9 @@ from scanner.detect.unpack.member import Trouble
 from scanner.detect.unpack.walk import unpack
 from scanner.hits import FileHit, LayerScan
 from scanner.image.keeping import Kept
-from scanner.image.layer import Layer, Problem
+from scanner.image.layer import Problem
 from scanner.image.packages import Content
+from scanner.image.rereading import Piece, pieces
 from scanner.image.source import Source
 from scanner.profile import Profile
 
@@ -108,29 +109,14 @@ def _look_again(source: Source, name: str, scan: LayerScan, matcher: Matcher, pr
     repository = Repository()
     looking = _Looking(Budget(), repository, matcher, profile)
     with stream:
-        pieces = _pieces(Layer(stream, 0, 0, with_diff_id=False), scan.unopened)
-        for member, group in groupby(pieces, key=itemgetter(0)):
+        for member, group in groupby(pieces(stream, scan.unopened), key=attrgetter("member")):
             looking.at(member, Input(more=_reader(group)))
     hits = sorted((*scan.hits, *with_commits(looking.hits(), repository)), key=lambda found: found.ordinal)
     return replace(scan, hits=tuple(once(hits)), problems=(*scan.problems, *told(looking.problems)))
 
 
-def _reader(pieces: Iterator[tuple[Member, bytes]]) -> Callable[[int], bytes]:
-    return lambda _: next(pieces, (None, b""))[1]
-
-
-def _pieces(layer: Layer, ordinals: frozenset[int]) -> Iterator[tuple[Member, bytes]]:
-    """The content of some members, piece by piece."""
-    left = set(ordinals)
-    for block in layer.blocks():
-        for span in block.spans:
-            member = span.member
-            if member.ordinal in ordinals:
-                yield member, bytes(memoryview(block.data)[max(span.start, block.fresh) : span.end])
-                if block.offset + span.end >= member.offset + member.size:
-                    left.discard(member.ordinal)
-        if not left:
-            return
+def _reader(group: Iterator[Piece]) -> Callable[[int], bytes]:
+    return lambda _: next((piece.data for piece in group), b"")
 
 
 def _problem(member: Member, trouble: Trouble) -> Problem:

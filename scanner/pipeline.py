@@ -328,20 +328,23 @@ def _cut(spans: tuple[Span, ...], ends: Iterator[int]) -> Iterator[CutFile]:
 def _file_hits(block: Block, spans: tuple[Span, ...], ends: list[Found], matcher: Matcher) -> Iterator[FileHit]:
     lines = Lines(block)
     contents: dict[int, Content] = {}
+
+    def content_of(span: Span) -> Content | None:
+        ordinal = span.member.ordinal
+        if span.whole and ordinal not in contents:
+            contents[ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
+        return contents.get(ordinal)
+
     hits = matcher.confirm(block.data, spans, ends, block.low, block.high)
     for hit in paired(matcher.ruleset, hits, block.data, spans):
         span = spans[hit.region]
         offset = block.offset + hit.start - span.member.offset
         member = span.member
-        if span.whole and member.ordinal not in contents:
-            contents[member.ordinal] = Content.of(memoryview(block.data)[span.start : span.end])
         line = lines.at(span, hit.start)
-        yield FileHit(hit, member.name, member.ordinal, offset, line, contents.get(member.ordinal))
+        yield FileHit(hit, member.name, member.ordinal, offset, line, content_of(span))
     for found in search(matcher, block.data, spans, matcher.forms(ends), block.low, block.high):
         span = spans[found.region]
         member = span.member
-        content = None
-        if span.end - span.start == member.size:
-            content = contents.get(member.ordinal) or Content.of(memoryview(block.data)[span.start : span.end])
         inner = found.inner(block.offset - member.offset)
+        content = content_of(span)
         yield FileHit(found.hit, member.name, member.ordinal, found.offset, found.line, content, inner=inner)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
+from scanner.codec.text import is_text
 from scanner.detect.encoded import EncodedHit, search
 from scanner.detect.hit import Hit
 from scanner.detect.matcher import LOOKAHEAD, LOOKBEHIND, Matcher
@@ -16,8 +17,6 @@ STEP = 1 << 20
 _CARRY = LOOKBEHIND + LOOKAHEAD
 _GAP = b"\0"
 """Between files, so that no pattern that looks behind sees the end of another file."""
-
-_TEXT_PROBE = 8192
 
 
 class FlowHit(NamedTuple):
@@ -120,7 +119,7 @@ class Flow:
 
     def _cut(self, part: _Part, cut: int) -> None:
         if part.line:
-            text = _is_text(self._buffer, part.start, part.end)
+            text = is_text(self._buffer, part.start, part.end)
             part.line = part.line + self._buffer.count(b"\n", part.start, cut) if text else 0
         part.offset += cut - part.start
         part.start = cut
@@ -137,12 +136,8 @@ class Flow:
             part = self._parts[hit.region]
             if hit.region != region:
                 region, at = hit.region, part.start
-                line = part.line if _is_text(self._buffer, part.start, part.end) else 0
+                line = part.line if is_text(self._buffer, part.start, part.end) else 0
             if line:
                 line += self._buffer.count(b"\n", at, hit.start)
                 at = hit.start
             yield FlowHit(hit, part.owner, part.inner, part.offset + hit.start - part.start, line)
-
-
-def _is_text(data: bytearray, start: int, end: int) -> bool:
-    return data.find(0, start, min(end, start + _TEXT_PROBE)) < 0

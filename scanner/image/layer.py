@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_into, sniff
 from scanner.codec.tar import BLOCK, REGULAR, Member, TarWalker
+from scanner.codec.text import is_text
 from scanner.errors import FormatError
 from scanner.image.footprint import Footprint
 from scanner.image.keeping import Keeper, Kept
@@ -539,15 +540,6 @@ class Layer:
         missing = self._walker.next_header - self.bytes
         if missing > 0 and not (self._damaged or self._broken):
             self.problems.append(Problem(f"ends {missing} bytes too early, inside a member or before its end", missing))
-
-
-_TEXT_PROBE = 8192
-"""Bytes at the start of a span in which a NUL says that the file is no text (git looks at 8,000)."""
-
-
-def is_text(data: bytes | bytearray, start: int, end: int) -> bool:
-    """Whether what starts at ``start`` looks like text: no NUL among its first bytes."""
-    return data.find(0, start, min(end, start + _TEXT_PROBE)) < 0
 
 
 def _round_up(count: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 from scanner.codec.compression import DECOMPRESSION_ERRORS, Peeked, decompressed, read_up_to, sniff
 from scanner.codec.tar import BLOCK, checksum_matches
@@ -28,34 +28,9 @@ from scanner.image.source.container import (
     opened,
 )
 from scanner.image.source.leftover import Noting, leftover, looks_like_images
+from scanner.image.source.selection import Selected, Source, by_name
 
 _EXPECTED = "expected a docker or OCI archive, an OCI layout, a build cache or a tar of a file system"
-
-
-class Source(Protocol):
-    """An opened target. Go through `blobs` first, then ask for the images.
-
-    Attributes:
-        concurrent: whether a blob may be asked for before the ones handed out were read to their ends.
-        vouched: whether whoever keeps the images promises the bytes of each digest, so that others mean that the right
-            ones went unread; what lies on disk is what it is.
-    """
-
-    concurrent: bool
-    vouched: bool
-
-    @property
-    def size(self) -> int:
-        """Bytes that `blobs` will hand out as stored, for progress; 0 where unknown."""
-
-    def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
-        """Every blob that is, or may be, a layer, with its name; who gets a stream closes it."""
-
-    def images(self) -> tuple[list[Image], list[Skip]]:
-        """The images of the target, and what of it could not be read; complete once `blobs` is exhausted."""
-
-    def again(self, name: str) -> BinaryIO | None:
-        """A blob that `blobs` gave, anew; None if it has gone by for good. Who gets a stream closes it."""
 
 
 def resolve(inner: Container) -> tuple[list[Image], list[Skip]] | None:
@@ -264,7 +239,7 @@ def open_archive(target: str) -> Iterator[Source]:
         raise TargetError(f"{target}: {getattr(error, 'strerror', None) or error}") from None
     if stat.S_ISDIR(mode):
         source: Source = _open_folder(path)
-        yield _Chosen(source, target, named) if named else source
+        yield Selected(source, by_name(target, named)) if named else source
         return
     if not stat.S_ISREG(mode):
         raise TargetError(f"{target}: {_EXPECTED}, found a pipe or a device; save it to a file first")
@@ -272,7 +247,7 @@ def open_archive(target: str) -> Iterator[Source]:
         source = _open_file(path, file)
         if asked and isinstance(source, _FilesystemSource):
             raise TargetError(f"{target}: {_EXPECTED.partition(' or a tar')[0]}, found a tar of other files")
-        yield _Chosen(source, target, named) if named else source
+        yield Selected(source, by_name(target, named)) if named else source
 
 
 TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:", "dir:")
@@ -289,45 +264,6 @@ def _split(target: str) -> tuple[str, str, bool]:
         path, _, tail = path.rpartition(":")
         named = f"{tail}:{named}" if named else tail
     return (path, named, True) if os.path.exists(path) else (target[len(transport) :], "", True)
-
-
-class _Chosen:
-    """One image of a source, by its name."""
-
-    def __init__(self, source: Source, target: str, named: str) -> None:
-        self._source = source
-        self._target = target
-        self._named = named
-        self.concurrent = source.concurrent
-        self.vouched = source.vouched
-
-    @property
-    def size(self) -> int:
-        """The source's."""
-        return self._source.size
-
-    def blobs(self) -> Iterator[tuple[str, BinaryIO]]:
-        """The source's, all of them: which are the image's may only be known when they have gone by."""
-        return self._source.blobs()
-
-    def images(self) -> tuple[list[Image], list[Skip]]:
-        """The images that go by the name; a tag alone is enough."""
-        images, skips = self._source.images()
-        chosen = [image for image in images if any(self._goes_by(name) for name in image.references)]
-        if not chosen:
-            names = sorted({name for image in images for name in image.references})
-            raise TargetError(
-                f"{self._target}: no image goes by {self._named}; there is {', '.join(names) or 'no name'}"
-            )
-        return chosen, skips
-
-    def again(self, name: str) -> BinaryIO | None:
-        """The source's."""
-        return self._source.again(name)
-
-    def _goes_by(self, reference: str) -> bool:
-        # skopeo writes docker.io/library/alpine:3 where it was asked for alpine:3.
-        return reference == self._named or reference.endswith((f":{self._named}", f"/{self._named}"))
 
 
 def _open_folder(path: Path) -> Source:

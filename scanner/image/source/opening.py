@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from scanner.errors import TargetError
 from scanner.image.registry.settings import RegistrySettings
-from scanner.image.source.archive import TRANSPORTS, Source, open_archive
-from scanner.image.source.platform import OnePlatform
+from scanner.image.source.archive import TRANSPORTS, open_archive
+from scanner.image.source.selection import Selected, Source, by_platform
 
 # What speaks HTTP takes longer to import than a small archive takes to scan, so it is imported where it is needed.
 if TYPE_CHECKING:
@@ -150,4 +150,4 @@ def _rather_a_path(name: str) -> str:
 
 
 def _chosen(source: Source, target: str, places: Places) -> Source:
-    return OnePlatform(source, target, places.platform) if places.platform else source
+    return Selected(source, by_platform(target, places.platform)) if places.platform else source

@@ -28,7 +28,7 @@ from scanner.image.oci import (
 from scanner.image.registry.client import Registry
 from scanner.image.registry.reference import Reference
 from scanner.image.source import oci_layout
-from scanner.image.source.platform import of_platform
+from scanner.image.source.selection import by_platform
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -137,7 +137,7 @@ class RegistrySource:
         images, skips = oci_layout.images(self._blobs, index, vouched=True)
         # What holds the descriptors together is of our own making, and no document of the image.
         images = [replace(image, documents=_without(image.documents, index)) for image in images]
-        self._images = of_platform(images, platform, self._blobs.name) if platform else images
+        self._images = by_platform(self._blobs.name, platform)(images) if platform else images
         self._skips += skips
         self._sizes = {layer.blob: layer.size for image in self._images for layer in image.layers}
         self._foreign = {
