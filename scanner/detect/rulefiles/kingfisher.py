@@ -5,12 +5,13 @@ Facts: the chapter on custom rules of the project's documentation.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from scanner.detect.rulefiles.fields import number, rules, text, texts, unknown
+from scanner.detect.rulefiles.noseyparker import shared
 from scanner.detect.rulefiles.notes import MalformedError, Unhonoured
-from scanner.detect.rulefiles.rule import Rule, build
-from scanner.detect.rulefiles.syntax import RUST
+from scanner.detect.rulefiles.rule import build
 from scanner.detect.signature import Condition, Confidence, Signature
 
 NAME = "Kingfisher"
@@ -74,19 +75,12 @@ def _rule(table: Mapping[str, Any], name: str, where: str) -> Iterator[Signature
     if demands.get("checksum"):
         yield Unhonoured(name, "pattern_requirements.checksum", "not computed")
     yield from build(
-        Rule(
-            id=name,
-            name=text(table, "name", where),
-            regex=text(table, "pattern", where),
-            dialect=RUST,
-            origin=NAME,
+        replace(
+            shared(table, name, where, NAME),
             groups=_named(text(table, "pattern", where)),
             entropy=number(table, "min_entropy", where),
             excluded=tuple(_excluded(demands, where)),
             confidence=Confidence[confidence],
-            url=next(iter(texts(table, "references", where)), ""),
-            positives=texts(table, "examples", where),
-            negatives=texts(table, "negative_examples", where),
         )
     )
 

@@ -4,6 +4,7 @@ Facts: the project's documentation of its rules.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from scanner.detect.rulefiles.fields import rules, tables, text, texts, unknown
@@ -41,19 +42,36 @@ def read(document: Mapping[str, Any]) -> Iterator[Signature | Unhonoured]:
         yield from unknown(table, _RULE, name)
         categories = set(texts(table, "categories", where))
         yield from build(
-            Rule(
-                id=name,
-                name=text(table, "name", where),
-                regex=text(table, "pattern", where),
-                dialect=RUST,
-                origin=NAME,
+            replace(
+                shared(table, name, where, NAME),
                 last=True,  # each group is a finding there; the secret stands behind the name or the user it is for
                 # An identifier or a hash lets nobody in by itself; a fuzzy rule is told by its own authors to err.
                 severity=Severity.LOW if categories & {"identifier", "hashed"} else Severity.HIGH,
                 confidence=Confidence.LOW if "fuzzy" in categories else Confidence.MEDIUM,
                 generic=bool(categories & {"fuzzy", "generic"}),
-                url=next(iter(texts(table, "references", where)), ""),
-                positives=texts(table, "examples", where),
-                negatives=texts(table, "negative_examples", where),
             )
         )
+
+
+def shared(table: Mapping[str, Any], name: str, where: str, origin: str) -> Rule:
+    """What a rule says in the fields that Kingfisher's, which descend from these, have kept.
+
+    Args:
+        table: the rule.
+        name: its id.
+        where: it stands, for errors.
+        origin: the name of the format.
+
+    Raises:
+        MalformedError: a field is of the wrong kind.
+    """
+    return Rule(
+        id=name,
+        name=text(table, "name", where),
+        regex=text(table, "pattern", where),
+        dialect=RUST,
+        origin=origin,
+        url=next(iter(texts(table, "references", where)), ""),
+        positives=texts(table, "examples", where),
+        negatives=texts(table, "negative_examples", where),
+    )
