@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -360,8 +361,8 @@ def test_a_token_is_gotten_with_the_login_and_used(ruleset: Ruleset, tmp_path: P
     assert asked[0]["Authorization"].startswith("Basic ")
 
 
-def test_a_redirect_does_not_take_the_login_along(ruleset: Ruleset, tmp_path: Path) -> None:
-    registry, store = image(), image()
+def sends_away(registry: Hostile, store: Hostile) -> Callable[[str, int], Answer | None]:
+    """Wants a login, and sends who has one to a store for the blobs."""
 
     def behave(path: str, times: int) -> Answer | None:
         def guard(handler: Handler) -> None:
@@ -375,10 +376,16 @@ def test_a_redirect_does_not_take_the_login_along(ruleset: Ruleset, tmp_path: Pa
 
         return guard
 
+    return behave
+
+
+def test_a_redirect_does_not_take_the_login_along(ruleset: Ruleset, tmp_path: Path) -> None:
+    registry, store = image(), image()
+
     def stored(path: str, times: int) -> Answer:
         return lambda h: h.give(store.blob(path.partition("?")[0]) or b"")
 
-    registry.behave, store.behave = behave, stored
+    registry.behave, store.behave = sends_away(registry, store), stored
     with served(registry) as target, served(store):
         log_in(tmp_path, registry.host, PASSWORD)
         report = scan(target, ruleset)
@@ -443,19 +450,7 @@ def test_no_login_and_no_signed_address_is_in_a_log_of_what_went_well(
     caplog.set_level(logging.DEBUG)
     registry, store = image(), image()
 
-    def behave(path: str, times: int) -> Answer | None:
-        def guard(handler: Handler) -> None:
-            if not handler.headers.get("Authorization"):
-                handler.give(b"", 401, WWW_Authenticate='Basic realm="tests"')
-            elif "/blobs/" in handler.path:
-                handler.give(b"", 307, Location=f"http://{store.host}{handler.path}?signature=of-the-store")
-            else:
-                data = registry.blob(handler.path)
-                handler.give(data or b"", 200 if data else 404)
-
-        return guard
-
-    registry.behave = behave
+    registry.behave = sends_away(registry, store)
     store.behave = lambda path, times: (
         (lambda h: h.give(b"", 503)) if times == 0 else lambda h: h.give(store.blob(path.partition("?")[0]) or b"")
     )
